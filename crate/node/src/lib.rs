@@ -1,0 +1,1 @@
+//! Development nodes (being built).
