@@ -176,10 +176,9 @@ export function say(line = '') {
 
 /** `75_000` → `1 min 15 s`. */
 export function elapsed(ms) {
-    const s = ms / 1000;
-    if (s < 10) return `${s.toFixed(1)} s`;
-    if (s < 60) return `${Math.round(s)} s`;
-    return `${Math.floor(s / 60)} min ${Math.round(s % 60)} s`;
+    if (ms < 9950) return `${(ms / 1000).toFixed(1)} s`;
+    const s = Math.round(ms / 1000);
+    return s < 60 ? `${s} s` : `${Math.floor(s / 60)} min ${s % 60} s`;
 }
 
 /** Does one named piece of work, and says when it began and how long it took. */
