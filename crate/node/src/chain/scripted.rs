@@ -1,0 +1,654 @@
+//! A full blockchain that is extended by command.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use nimiq_block::{Block, MicroBlock, MicroBody, MicroHeader, SkipBlockInfo};
+use nimiq_blockchain::{BlockProducer, BlockProducerError, Blockchain, BlockchainConfig};
+use nimiq_blockchain_interface::{AbstractBlockchain, BlockchainError, PushError, PushResult};
+use nimiq_consensus::messages::{BlockBodyMessage, BlockHeaderMessage};
+use nimiq_database::mdbx::{DatabaseConfig, MdbxDatabase};
+use nimiq_hash::{Blake2bHash, Hash};
+use nimiq_primitives::{TreeProof, policy::Policy};
+use nimiq_transaction::Transaction;
+use nimiq_utils::time::OffsetTime;
+use parking_lot::{RwLock, RwLockUpgradableReadGuard};
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
+use tempfile::TempDir;
+use thiserror::Error;
+
+use super::{NETWORK_ID, ValidatorKeys, genesis_block, init_policy, without_body};
+
+/// The file MDBX keeps a database in.
+const DATABASE_FILE: &str = "mdbx.dat";
+
+/// The largest a database may grow. It is only address space until it is used.
+const DATABASE_MAX_SIZE: isize = 64 << 30;
+
+/// Why a chain could not be made or extended.
+#[derive(Debug, Error)]
+pub enum ChainError {
+    /// The database could not be opened.
+    #[error("can't open the database: {0}")]
+    Database(#[from] nimiq_database::Error),
+    /// A file or folder could not be read or written.
+    #[error("can't use {path}: {source}")]
+    Io {
+        /// What was to be used.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The stored blocks don't make a chain.
+    #[error("can't load the chain: {0}")]
+    Blockchain(#[from] BlockchainError),
+    /// A block could not be produced.
+    #[error("can't produce block {number}: {source}")]
+    Produce {
+        /// Number of the block.
+        number: u32,
+        /// What the producer said.
+        source: Box<BlockProducerError>,
+    },
+    /// A block was refused.
+    #[error("the chain refused block {number}: {source}")]
+    Push {
+        /// Number of the block.
+        number: u32,
+        /// What the chain said.
+        source: PushError,
+    },
+    /// A block was neither refused nor made the new head.
+    #[error("block {number} didn't extend the chain: {result:?}")]
+    NotExtended {
+        /// Number of the block.
+        number: u32,
+        /// What the chain said.
+        result: PushResult,
+    },
+    /// There is no such block, or it was pruned.
+    #[error("the chain has no block {0}")]
+    NoSuchBlock(u32),
+    /// An election is due, but the staking contract has no active validator: skip blocks up to here
+    /// have deactivated the only one.
+    #[error("nobody can be elected in block {0}: the validator is inactive")]
+    NobodyToElect(u32),
+    /// A skip block was wanted where a macro block is due.
+    #[error("block {0} is a macro block and can't be skipped")]
+    NotSkippable(u32),
+}
+
+/// When blocks claim to have been made. All times are milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// Timestamp of the next block. If it is before its parent's, the parent's is used.
+    pub next: u64,
+    /// How much later each further block is.
+    pub step: u64,
+}
+
+impl Timing {
+    /// Block times that give the block `blocks` ahead the timestamp `end`.
+    pub fn ending_at(end: u64, blocks: u32, step: u64) -> Self {
+        Self {
+            next: end.saturating_sub(step.saturating_mul(u64::from(blocks.saturating_sub(1)))),
+            step,
+        }
+    }
+}
+
+/// How to make a [`ScriptedChain`]. The default is the same chain each time, byte for byte.
+#[derive(Clone, Debug)]
+pub struct ChainConfig {
+    /// Timestamps of the blocks to come. By default one a second from genesis on, which lies in
+    /// the past.
+    pub timing: Timing,
+    /// Seed of what is random in blocks. Chains with equal seeds and timestamps are equal.
+    pub seed: u64,
+    /// Keep the micro blocks of all epochs rather than, like a node, those of the last two. Needed
+    /// to fork in an early epoch.
+    pub keep_all_epochs: bool,
+    /// Folder to make the temporary database in, by default the system's for temporary files.
+    pub directory: Option<PathBuf>,
+}
+
+impl Default for ChainConfig {
+    fn default() -> Self {
+        let step = Policy::BLOCK_SEPARATION_TIME;
+        Self {
+            timing: Timing {
+                next: genesis_block().timestamp() + step,
+                step,
+            },
+            seed: 0,
+            keep_all_epochs: true,
+            directory: None,
+        }
+    }
+}
+
+/// A real chain of `unit-albatross` in a temporary database, extended by command.
+///
+/// Blocks are produced by `nimiq-blockchain`'s own [`BlockProducer`] and signed by the network's
+/// validator, so any node or client accepts them. They are pushed without checking the signatures
+/// just made.
+pub struct ScriptedChain {
+    blockchain: Arc<RwLock<Blockchain>>,
+    database: MdbxDatabase,
+    config: ChainConfig,
+    keys: ValidatorKeys,
+    producer: BlockProducer,
+    timing: Timing,
+    extra_data: Vec<u8>,
+    /// Whether the next micro block is to reactivate the validator.
+    reactivate: bool,
+    rng: ChaCha20Rng,
+    // Dropped last: the database lies in it.
+    directory: Arc<TempDir>,
+}
+
+impl std::fmt::Debug for ScriptedChain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ScriptedChain")
+            .field("head", &self.head().to_string())
+            .field("timing", &self.timing)
+            .field("directory", &self.directory.path())
+            .finish_non_exhaustive()
+    }
+}
+
+impl ScriptedChain {
+    /// A chain that consists of the genesis block only.
+    pub fn new() -> Result<Self, ChainError> {
+        Self::with_config(ChainConfig::default())
+    }
+
+    /// Like [`ScriptedChain::new`], with other block times and so on.
+    pub fn with_config(config: ChainConfig) -> Result<Self, ChainError> {
+        let directory = temp_dir(config.directory.as_deref())?;
+        Self::open(config, directory)
+    }
+
+    /// A chain of `epochs` whole epochs, one block each `step` ms, whose last block, an election
+    /// block, has the timestamp `end`.
+    pub fn ending_at(end: u64, epochs: u32, step: u64) -> Result<Self, ChainError> {
+        init_policy();
+        let blocks = epochs.saturating_mul(Policy::blocks_per_epoch());
+        let mut chain = Self::with_config(ChainConfig {
+            timing: Timing::ending_at(end, blocks, step),
+            ..ChainConfig::default()
+        })?;
+        chain.extend_epochs(epochs)?;
+        Ok(chain)
+    }
+
+    fn open(config: ChainConfig, directory: TempDir) -> Result<Self, ChainError> {
+        let keys = ValidatorKeys::unit_albatross();
+        let data = ChainData::open(directory, config.keep_all_epochs)?;
+        Ok(Self {
+            blockchain: data.blockchain,
+            database: data.database,
+            directory: data.directory,
+            producer: BlockProducer::new(keys.signing.clone(), keys.voting.clone()),
+            keys,
+            timing: config.timing,
+            extra_data: Vec::new(),
+            reactivate: false,
+            rng: ChaCha20Rng::seed_from_u64(config.seed),
+            config,
+        })
+    }
+
+    // --- Extending -------------------------------------------------------------------------------
+
+    /// Appends the next block, of whichever kind is due, and returns it.
+    pub fn extend(&mut self) -> Result<Block, ChainError> {
+        let block = self.next_block()?;
+        self.push_trusted(block.clone())?;
+        if block.is_micro() {
+            self.reactivate = false;
+        }
+        self.timing.next = self.timing.next.max(block.timestamp()) + self.timing.step;
+        Ok(block)
+    }
+
+    /// Appends `n` blocks; "micro" as most of them are, but macro blocks are made where due.
+    pub fn extend_micro(&mut self, n: u32) -> Result<(), ChainError> {
+        for _ in 0..n {
+            self.extend()?;
+        }
+        Ok(())
+    }
+
+    /// Goes on until the next macro block, be it a checkpoint or an election block, is the head.
+    pub fn extend_to_checkpoint(&mut self) -> Result<(), ChainError> {
+        let height = self.height();
+        self.extend_micro(Policy::macro_block_after(height) - height)
+    }
+
+    /// Goes on for `n` macro blocks; the head is then a macro block.
+    pub fn extend_batches(&mut self, n: u32) -> Result<(), ChainError> {
+        for _ in 0..n {
+            self.extend_to_checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// Goes on for `n` election blocks; the head is then an election block.
+    pub fn extend_epochs(&mut self, n: u32) -> Result<(), ChainError> {
+        for _ in 0..n {
+            let height = self.height();
+            self.extend_micro(Policy::election_block_after(height) - height)?;
+        }
+        Ok(())
+    }
+
+    /// Appends a skip block, as the validators do when the producer whose turn it was is silent,
+    /// and returns it.
+    ///
+    /// That deactivates the producer, here the only validator. The next micro block activates it
+    /// again, so there should be one before the epoch ends.
+    pub fn extend_skip(&mut self) -> Result<Block, ChainError> {
+        let block = self.next_skip_block()?;
+        self.push_trusted(block.clone())?;
+        self.reactivate = true;
+        self.timing.next = block.timestamp() + self.timing.step;
+        Ok(block)
+    }
+
+    /// Appends a block made elsewhere, checking nothing but that it fits and that the state it
+    /// leads to is the one it names.
+    pub fn push_trusted(&mut self, block: Block) -> Result<(), ChainError> {
+        push_trusted(&self.blockchain, block)
+    }
+
+    /// The next block, of whichever kind is due, signed but not appended. Each call gives another
+    /// one, as seeds are random.
+    pub fn next_block(&mut self) -> Result<Block, ChainError> {
+        let blockchain = self.blockchain.upgradable_read();
+        let transactions = if self.reactivate {
+            vec![self.keys.reactivation(blockchain.block_number())]
+        } else {
+            Vec::new()
+        };
+        produce(
+            &blockchain,
+            &self.producer,
+            &self.keys,
+            self.timing.next,
+            self.extra_data.clone(),
+            transactions,
+            &mut self.rng,
+        )
+    }
+
+    /// The skip block that could come next, not appended.
+    pub fn next_skip_block(&mut self) -> Result<Block, ChainError> {
+        let blockchain = self.blockchain.upgradable_read();
+        produce_skip(&blockchain, &self.producer, &self.keys, &mut self.rng)
+    }
+
+    /// Timestamps of the blocks to come.
+    pub fn timing(&self) -> Timing {
+        self.timing
+    }
+
+    /// Changes the timestamps of the blocks to come.
+    pub fn set_timing(&mut self, timing: Timing) {
+        self.timing = timing;
+    }
+
+    /// What the blocks to come carry as extra data: up to 32 bytes. Different bytes make branches
+    /// differ for certain.
+    pub fn set_extra_data(&mut self, extra_data: impl Into<Vec<u8>>) {
+        self.extra_data = extra_data.into();
+    }
+
+    // --- Branching -------------------------------------------------------------------------------
+
+    /// A second chain with the same blocks up to and including block `height`, from where it can
+    /// go another way. What it makes differs from what this one makes, even with the same times.
+    pub fn fork_at(&self, height: u32) -> Result<Self, ChainError> {
+        let mut fork = if height == self.height() {
+            let directory = temp_dir(self.config.directory.as_deref())?;
+            self.copy_database(directory.path())?;
+            Self::open(self.config.clone(), directory)?
+        } else {
+            let fork = Self::with_config(self.config.clone())?;
+            for number in Policy::genesis_block_number() + 1..=height {
+                push_trusted(&fork.blockchain, self.block_at(number)?)?;
+            }
+            fork
+        };
+        fork.timing = Timing {
+            next: fork.head().timestamp() + self.timing.step,
+            step: self.timing.step,
+        };
+        fork.extra_data = b"fork".to_vec();
+        fork.rng = ChaCha20Rng::seed_from_u64(self.config.seed ^ u64::from(height) ^ 0x666f_726b);
+        Ok(fork)
+    }
+
+    /// A micro block on top of any block, whether this chain has that one or not.
+    ///
+    /// It is signed as it should be and takes over its parent's roots, so a light client accepts it
+    /// and a full node does too if the parent is a micro block of no transactions.
+    pub fn micro_on(&mut self, parent: &Block, timestamp: u64, extra_data: &[u8]) -> Block {
+        let number = parent.block_number() + 1;
+        let body = MicroBody {
+            equivocation_proofs: Vec::new(),
+            transactions: Vec::new(),
+        };
+        let mut block = MicroBlock {
+            header: MicroHeader {
+                network: parent.network(),
+                version: parent.version(),
+                block_number: number,
+                timestamp,
+                parent_hash: parent.hash(),
+                seed: parent
+                    .seed()
+                    .sign_next_with_rng(&self.keys.signing, number, &mut self.rng),
+                extra_data: extra_data.to_vec(),
+                state_root: parent.state_root().clone(),
+                body_root: body.hash(),
+                diff_root: TreeProof::empty().root_hash(),
+                history_root: parent.history_root().clone(),
+                cached_hash: None,
+            },
+            justification: None,
+            body: Some(body),
+        };
+        self.keys.sign_micro(&mut block);
+        Block::Micro(block)
+    }
+
+    // --- Reading ---------------------------------------------------------------------------------
+
+    /// The blockchain itself, to share with a node. Whoever holds it may extend it too.
+    pub fn blockchain(&self) -> Arc<RwLock<Blockchain>> {
+        Arc::clone(&self.blockchain)
+    }
+
+    /// The keys of the validator who signs this chain.
+    pub fn keys(&self) -> &ValidatorKeys {
+        &self.keys
+    }
+
+    /// Number of the last block.
+    pub fn height(&self) -> u32 {
+        self.blockchain.read().block_number()
+    }
+
+    /// The last block, with its body.
+    pub fn head(&self) -> Block {
+        self.blockchain.read().head().clone()
+    }
+
+    /// Hash of the last block.
+    pub fn head_hash(&self) -> Blake2bHash {
+        self.blockchain.read().head_hash()
+    }
+
+    /// The last macro block, be it a checkpoint or an election block.
+    pub fn macro_head(&self) -> Block {
+        Block::Macro(self.blockchain.read().macro_head().clone())
+    }
+
+    /// The last election block.
+    pub fn election_head(&self) -> Block {
+        Block::Macro(self.blockchain.read().election_head().clone())
+    }
+
+    /// The block of that number on the main chain, with its body.
+    pub fn block_at(&self, number: u32) -> Result<Block, ChainError> {
+        self.blockchain
+            .read()
+            .get_block_at(number, true, None)
+            .map_err(|_| ChainError::NoSuchBlock(number))
+    }
+
+    /// The block of that number as light clients get it: header and justification.
+    pub fn light_block_at(&self, number: u32) -> Result<Block, ChainError> {
+        self.block_at(number).map(without_body)
+    }
+
+    /// All blocks after genesis up to the head, as light clients get them.
+    pub fn light_blocks(&self) -> Result<Vec<Block>, ChainError> {
+        (Policy::genesis_block_number() + 1..=self.height())
+            .map(|number| self.light_block_at(number))
+            .collect()
+    }
+
+    /// The two messages by which the block of that number was gossiped.
+    pub fn messages_at(
+        &self,
+        number: u32,
+    ) -> Result<(BlockHeaderMessage, BlockBodyMessage), ChainError> {
+        let block = self.block_at(number)?;
+        if number <= Policy::genesis_block_number() {
+            // The genesis block has no justification and was never gossiped.
+            return Err(ChainError::NoSuchBlock(number));
+        }
+        Ok(BlockHeaderMessage::split_block(block))
+    }
+
+    /// The message on topic `block-header` by which the block of that number was gossiped.
+    pub fn header_message(&self, number: u32) -> Result<BlockHeaderMessage, ChainError> {
+        Ok(self.messages_at(number)?.0)
+    }
+
+    /// This chain for a node to work on: what the node is sent and what is scripted here go to the
+    /// same blockchain. It lives as long as either of the two.
+    pub fn share(&self) -> ChainData {
+        ChainData {
+            blockchain: self.blockchain(),
+            database: self.database.clone(),
+            directory: Arc::clone(&self.directory),
+        }
+    }
+
+    /// A copy of this chain for a node to work on, in a temporary database of its own that prunes
+    /// old epochs as nodes do.
+    pub fn copy(&self) -> Result<ChainData, ChainError> {
+        let directory = temp_dir(self.config.directory.as_deref())?;
+        self.copy_database(directory.path())?;
+        ChainData::open(directory, false)
+    }
+
+    /// Copies the database into a folder.
+    fn copy_database(&self, to: &Path) -> Result<(), ChainError> {
+        // As long as the chain can't be extended no transaction is under way, and what is committed
+        // is in the file.
+        let _unchanged = self.blockchain.upgradable_read();
+        let target = to.join(DATABASE_FILE);
+        fs::copy(self.directory.path().join(DATABASE_FILE), &target).map_err(|source| {
+            ChainError::Io {
+                path: target,
+                source,
+            }
+        })?;
+        Ok(())
+    }
+}
+
+/// A blockchain with the temporary database it is in; the latter is deleted with the last clone.
+#[derive(Clone)]
+pub struct ChainData {
+    /// The blockchain.
+    pub blockchain: Arc<RwLock<Blockchain>>,
+    /// Its database.
+    pub database: MdbxDatabase,
+    // Dropped last: the database lies in it.
+    directory: Arc<TempDir>,
+}
+
+impl std::fmt::Debug for ChainData {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChainData")
+            .field("head", &self.blockchain.read().head().to_string())
+            .field("directory", &self.directory.path())
+            .finish_non_exhaustive()
+    }
+}
+
+impl ChainData {
+    fn open(directory: TempDir, keep_all_epochs: bool) -> Result<Self, ChainError> {
+        let (database, blockchain) = open_blockchain(directory.path(), keep_all_epochs)?;
+        Ok(Self {
+            blockchain,
+            database,
+            directory: Arc::new(directory),
+        })
+    }
+}
+
+/// Opens or creates the database in a folder, and the blockchain in it, as a history node has it.
+fn open_blockchain(
+    directory: &Path,
+    keep_all_epochs: bool,
+) -> Result<(MdbxDatabase, Arc<RwLock<Blockchain>>), ChainError> {
+    init_policy();
+    let database = MdbxDatabase::new(
+        directory,
+        DatabaseConfig {
+            size: Some(0..DATABASE_MAX_SIZE),
+            ..DatabaseConfig::default()
+        },
+    )?;
+    let blockchain = Blockchain::new(
+        database.clone(),
+        BlockchainConfig {
+            keep_history: true,
+            max_epochs_stored: if keep_all_epochs {
+                u32::MAX
+            } else {
+                Policy::MIN_EPOCHS_STORED
+            },
+            index_history: false,
+        },
+        NETWORK_ID,
+        Arc::new(OffsetTime::new()),
+    )?;
+    Ok((database, Arc::new(RwLock::new(blockchain))))
+}
+
+/// Produces and signs the block after the head, of whichever kind is due.
+pub(crate) fn produce(
+    blockchain: &Blockchain,
+    producer: &BlockProducer,
+    keys: &ValidatorKeys,
+    timestamp: u64,
+    extra_data: Vec<u8>,
+    transactions: Vec<Transaction>,
+    rng: &mut ChaCha20Rng,
+) -> Result<Block, ChainError> {
+    let number = blockchain.block_number() + 1;
+    let failed = |source| ChainError::Produce {
+        number,
+        source: Box::new(source),
+    };
+    if Policy::is_macro_block_at(number) {
+        // An election without candidates would panic.
+        if Policy::is_election_block_at(number)
+            && blockchain
+                .get_staking_contract_if_complete(None)
+                .is_some_and(|contract| contract.active_validators.is_empty())
+        {
+            return Err(ChainError::NobodyToElect(number));
+        }
+        let mut block = producer
+            .next_macro_block_proposal_with_rng(blockchain, timestamp, 0, extra_data, None, rng)
+            .map_err(failed)?;
+        keys.sign_macro(&mut block);
+        Ok(Block::Macro(block))
+    } else {
+        producer
+            .next_micro_block_with_rng(
+                blockchain,
+                timestamp,
+                Vec::new(),
+                transactions,
+                extra_data,
+                None,
+                rng,
+            )
+            .map(Block::Micro)
+            .map_err(failed)
+    }
+}
+
+/// Produces the skip block after the head, with the votes of all slots.
+fn produce_skip(
+    blockchain: &Blockchain,
+    producer: &BlockProducer,
+    keys: &ValidatorKeys,
+    rng: &mut ChaCha20Rng,
+) -> Result<Block, ChainError> {
+    let head = blockchain.head();
+    let number = head.block_number() + 1;
+    if Policy::is_macro_block_at(number) {
+        return Err(ChainError::NotSkippable(number));
+    }
+    let state_root = blockchain
+        .next_skip_block_state_root()
+        .ok_or(ChainError::Produce {
+            number,
+            source: Box::new(BlockProducerError::AccountsIncomplete),
+        })?;
+    let info = SkipBlockInfo {
+        network_id: head.network(),
+        block_number: number,
+        vrf_entropy: head.seed().entropy(),
+    };
+    let proof = keys.skip_proof(&info, &state_root, head.version(), Policy::SLOTS);
+    producer
+        .next_micro_block_with_rng(
+            blockchain,
+            head.timestamp() + Policy::MIN_PRODUCER_TIMEOUT,
+            Vec::new(),
+            Vec::new(),
+            Vec::new(),
+            Some(proof),
+            rng,
+        )
+        .map(Block::Micro)
+        .map_err(|source| ChainError::Produce {
+            number,
+            source: Box::new(source),
+        })
+}
+
+fn push_trusted(blockchain: &RwLock<Blockchain>, block: Block) -> Result<(), ChainError> {
+    push_to(blockchain.upgradable_read(), block)
+}
+
+/// Pushes a block that must become the head, without checking its signatures.
+pub(crate) fn push_to(
+    blockchain: RwLockUpgradableReadGuard<'_, Blockchain>,
+    block: Block,
+) -> Result<(), ChainError> {
+    let number = block.block_number();
+    match Blockchain::trusted_push(blockchain, block, &()) {
+        Ok(PushResult::Extended) => Ok(()),
+        Ok(result) => Err(ChainError::NotExtended { number, result }),
+        Err(source) => Err(ChainError::Push { number, source }),
+    }
+}
+
+fn temp_dir(parent: Option<&Path>) -> Result<TempDir, ChainError> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("pico-node-");
+    match parent {
+        Some(parent) => builder.tempdir_in(parent),
+        None => builder.tempdir(),
+    }
+    .map_err(|source| ChainError::Io {
+        path: parent.map_or_else(std::env::temp_dir, Path::to_owned),
+        source,
+    })
+}

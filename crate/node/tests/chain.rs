@@ -1,0 +1,226 @@
+//! Scripted chains are chains: full and light nodes accept them, and refuse what is made wrong.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::sync::Arc;
+
+use nimiq_block::Block;
+use nimiq_blockchain::Blockchain;
+use nimiq_blockchain_interface::{AbstractBlockchain, PushError, PushResult};
+use nimiq_light_blockchain::LightBlockchain;
+use nimiq_primitives::policy::Policy;
+use parking_lot::RwLock;
+use pico_node::chain::{
+    ChainConfig, Mutation, NETWORK_ID, ScriptedChain, Signing, Timing, ValidatorKeys, init_policy,
+    without_body,
+};
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
+
+fn light() -> Arc<RwLock<LightBlockchain>> {
+    init_policy();
+    Arc::new(RwLock::new(LightBlockchain::new(NETWORK_ID)))
+}
+
+fn push(chain: &Arc<RwLock<LightBlockchain>>, block: Block) -> Result<PushResult, PushError> {
+    LightBlockchain::push(chain.upgradable_read(), block)
+}
+
+#[test]
+fn a_light_client_accepts_every_block() {
+    let mut chain = ScriptedChain::new().unwrap();
+    assert_eq!(chain.height(), Policy::genesis_block_number());
+    chain.extend_batches(1).unwrap();
+    chain.extend_micro(3).unwrap();
+    assert!(chain.extend_skip().unwrap().is_skip());
+    chain.extend_epochs(1).unwrap();
+    chain.extend_micro(5).unwrap();
+
+    assert_eq!(chain.height(), Policy::genesis_block_number() + 128 + 5);
+    assert!(chain.election_head().is_election());
+    assert_eq!(chain.election_head().block_number(), 328);
+
+    let light = light();
+    for block in chain.light_blocks().unwrap() {
+        let number = block.block_number();
+        assert_eq!(push(&light, block), Ok(PushResult::Extended), "{number}");
+    }
+    let light = light.read();
+    assert_eq!(light.head_hash(), chain.head_hash());
+    assert_eq!(light.election_head_hash(), chain.election_head().hash());
+}
+
+#[test]
+fn a_full_node_accepts_every_block_without_trust() {
+    let mut chain = ScriptedChain::new().unwrap();
+    chain.extend_to_checkpoint().unwrap();
+    chain.extend_skip().unwrap();
+    chain.extend_micro(2).unwrap();
+
+    let other = ScriptedChain::new().unwrap();
+    for number in Policy::genesis_block_number() + 1..=chain.height() {
+        let blockchain = other.blockchain();
+        let result = Blockchain::push(
+            blockchain.upgradable_read(),
+            chain.block_at(number).unwrap(),
+        );
+        assert_eq!(result, Ok(PushResult::Extended), "{number}");
+    }
+    assert_eq!(other.head_hash(), chain.head_hash());
+}
+
+#[test]
+fn the_same_script_gives_the_same_chain() {
+    let make = || {
+        let mut chain = ScriptedChain::new().unwrap();
+        chain.extend_micro(40).unwrap();
+        chain.head_hash()
+    };
+    assert_eq!(make(), make());
+}
+
+#[test]
+fn a_chain_can_end_at_a_given_time() {
+    let end = 1_700_000_000_000;
+    let chain = ScriptedChain::ending_at(end, 1, 1000).unwrap();
+    assert_eq!(chain.head().timestamp(), end);
+    assert!(chain.head().is_election());
+    assert_eq!(chain.block_at(201).unwrap().timestamp(), end - 127 * 1000);
+}
+
+#[test]
+fn forks_share_the_past_and_not_the_future() {
+    let mut chain = ScriptedChain::new().unwrap();
+    chain.extend_micro(50).unwrap();
+    let mut behind = chain.fork_at(240).unwrap();
+    let mut same = chain.fork_at(250).unwrap();
+    assert_eq!(behind.head_hash(), chain.block_at(240).unwrap().hash());
+    assert_eq!(same.head_hash(), chain.head_hash());
+
+    behind.extend_micro(10).unwrap();
+    assert_eq!(behind.height(), chain.height());
+    assert_ne!(behind.head_hash(), chain.head_hash());
+    same.extend_to_checkpoint().unwrap();
+    chain.extend_to_checkpoint().unwrap();
+    assert_ne!(same.macro_head().hash(), chain.macro_head().hash());
+
+    // A full node that knows one branch up to the fork accepts the other, as nothing is final yet.
+    let other = chain.fork_at(245).unwrap();
+    for number in 241..=250 {
+        let block = behind.block_at(number).unwrap();
+        let blockchain = other.blockchain();
+        Blockchain::push(blockchain.upgradable_read(), block).unwrap();
+    }
+    assert_eq!(other.head_hash(), behind.head_hash());
+}
+
+#[test]
+fn blocks_can_be_put_on_any_parent() {
+    let mut chain = ScriptedChain::new().unwrap();
+    chain.extend_micro(3).unwrap();
+    let fork_point = chain.block_at(201).unwrap();
+    let one = chain.micro_on(&fork_point, fork_point.timestamp() + 1, b"one");
+    let two = chain.micro_on(&one, one.timestamp() + 1, b"two");
+    let three = chain.micro_on(&two, two.timestamp() + 1, b"three");
+
+    let light = light();
+    for block in chain.light_blocks().unwrap() {
+        push(&light, block).unwrap();
+    }
+    for block in [&one, &two] {
+        assert_eq!(
+            push(&light, without_body(block.clone())),
+            Ok(PushResult::Forked)
+        );
+    }
+    assert_eq!(
+        push(&light, without_body(three.clone())),
+        Ok(PushResult::Rebranched)
+    );
+    assert_eq!(light.read().head_hash(), three.hash());
+
+    // A full node agrees.
+    for block in [one, two, three.clone()] {
+        let blockchain = chain.blockchain();
+        Blockchain::push(blockchain.upgradable_read(), block).unwrap();
+    }
+    assert_eq!(chain.head_hash(), three.hash());
+}
+
+#[test]
+fn a_copy_goes_its_own_way() {
+    let mut chain = ScriptedChain::new().unwrap();
+    chain.extend_micro(35).unwrap();
+    let copy = chain.copy().unwrap();
+    assert_eq!(copy.blockchain.read().head_hash(), chain.head_hash());
+    chain.extend().unwrap();
+    assert_ne!(copy.blockchain.read().head_hash(), chain.head_hash());
+}
+
+/// What a mutation must lead to at a light client that has all blocks before.
+#[test]
+fn mutations_are_refused_unless_they_are_mere_forks() {
+    let keys = ValidatorKeys::unit_albatross();
+    let stranger = ValidatorKeys::generate(&mut ChaCha20Rng::seed_from_u64(5));
+    let mut chain = ScriptedChain::with_config(ChainConfig {
+        timing: Timing {
+            next: 1_700_000_000_000,
+            step: 1000,
+        },
+        ..ChainConfig::default()
+    })
+    .unwrap();
+    chain.extend_micro(2).unwrap();
+    let micro = chain.extend().unwrap();
+    let skip = chain.extend_skip().unwrap();
+    chain.extend_to_checkpoint().unwrap();
+    let checkpoint = chain.head();
+    chain.extend_epochs(1).unwrap();
+    let election = chain.head();
+    let blocks = chain.light_blocks().unwrap();
+
+    let mut applied = 0;
+    for honest in [micro, skip, checkpoint, election] {
+        for &mutation in Mutation::ALL {
+            for signing in [Signing::Keep, Signing::By(&keys)] {
+                let Some(bad) = mutation.apply(&honest, signing, &stranger) else {
+                    continue;
+                };
+                applied += 1;
+                assert_ne!(bad, honest, "{mutation:?}");
+                // Only these are nobody's fault once they are signed: nothing a light client knows
+                // tells them from the honest block.
+                let resigned = matches!(signing, Signing::By(_));
+                let harmless = resigned
+                    && match mutation {
+                        Mutation::Timestamp(1) | Mutation::ExtraData => !honest.is_skip(),
+                        Mutation::StateRoot | Mutation::BodyRoot | Mutation::HistoryRoot => true,
+                        Mutation::PunishedSet | Mutation::Validators => true,
+                        Mutation::Interlink => true,
+                        // One version more is the validators' decision at an election.
+                        Mutation::Version => honest.is_election(),
+                        _ => false,
+                    };
+                // An honest skip block's votes don't cover its roots before version 2.
+                let unsigned = honest.is_skip()
+                    && matches!(
+                        mutation,
+                        Mutation::StateRoot | Mutation::BodyRoot | Mutation::HistoryRoot
+                    );
+
+                let light = light();
+                for block in &blocks {
+                    if block.block_number() < honest.block_number() {
+                        push(&light, block.clone()).unwrap();
+                    }
+                }
+                let result = push(&light, without_body(bad));
+                assert_eq!(
+                    result.is_ok(),
+                    harmless || unsigned,
+                    "{mutation:?} of {honest}, signed again: {resigned}: {result:?}"
+                );
+            }
+        }
+    }
+    assert!(applied > 100, "only {applied} mutations were applied");
+}
