@@ -1,0 +1,58 @@
+//! Errors as JavaScript sees them: a code to act on and a message to read.
+
+use std::fmt;
+
+/// The codes that this side raises. The wrapper has more, for what happens around the core.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ErrorCode {
+    /// An argument is wrong: which one and its value are in the message.
+    InvalidOptions,
+    /// Asked for something that this build can't do.
+    Unsupported,
+    /// No such peer can be reached.
+    NoPeers,
+    /// An answer took too long.
+    Timeout,
+    /// The client is closed.
+    Closed,
+    /// The verification worker can't do a job.
+    Worker,
+}
+
+impl ErrorCode {
+    /// The code in the public API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidOptions => "invalid-options",
+            Self::Unsupported => "unsupported",
+            Self::NoPeers => "no-peers",
+            Self::Timeout => "timeout",
+            Self::Closed => "closed",
+            Self::Worker => "worker",
+        }
+    }
+}
+
+/// An error on its way to JavaScript.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClientError {
+    /// What kind.
+    pub code: ErrorCode,
+    /// What exactly, naming the value at fault.
+    pub message: String,
+}
+
+impl ClientError {
+    /// An error of kind `code`.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ClientError {}

@@ -1,0 +1,368 @@
+//! The options of `PicoSyncClient.create`: read, checked, completed with their defaults.
+//!
+//! Nothing is corrected silently: a value that can't be used is an error that names the option and
+//! the value, and all such errors are reported together. Properties that no option has are ignored.
+
+use std::fmt::Write as _;
+
+use log::LevelFilter;
+use nimiq_network_interface::Multiaddr;
+use nimiq_primitives::networks::NetworkId;
+use pico_sync::{Anchor, NetworkParams};
+
+use crate::{
+    error::{ClientError, ErrorCode},
+    value::Value,
+};
+
+/// Every property that is read, for whoever builds the [`Value`].
+pub const NAMES: [&str; 11] = [
+    "network",
+    "peers",
+    "mode",
+    "verifyInBackground",
+    "minPeers",
+    "desiredPeers",
+    "transports",
+    "storage",
+    "checkpoint",
+    "verifyingKey",
+    "logLevel",
+];
+/// The properties of `checkpoint`.
+pub const CHECKPOINT_NAMES: [&str; 2] = ["blockNumber", "hash"];
+
+/// More peers than this can neither be needed nor held by one page.
+const MAX_PEERS: usize = 64;
+/// Addresses that may be listed to be dialled first.
+const MAX_ADDRESSES: usize = 256;
+/// Peers that must agree before the client trusts its head, unless said otherwise: as nodes do.
+const DEFAULT_MIN_PEERS: usize = 3;
+/// Peers held, unless said otherwise.
+const DEFAULT_DESIRED_PEERS: usize = 8;
+/// Larger than any verifying key there is, in bytes.
+const MAX_VERIFYING_KEY: usize = 64 * 1024;
+
+/// How to sync.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mode {
+    /// Optimistic, falling back to light.
+    Pico,
+    /// Verified from the start.
+    Light,
+}
+
+/// Checked options.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The network to join.
+    pub network: NetworkId,
+    /// Dialled first.
+    pub peers: Vec<Multiaddr>,
+    /// How to sync.
+    pub mode: Mode,
+    /// Whether an optimistic sync is proven afterwards.
+    pub verify_in_background: bool,
+    /// Good peers needed for consensus.
+    pub min_peers: usize,
+    /// Peers to hold.
+    pub desired_peers: usize,
+    /// Trusted start in place of the built-in one.
+    pub checkpoint: Option<Anchor>,
+    /// What is logged at first.
+    pub log_level: LevelFilter,
+}
+
+impl Options {
+    /// Reads the options from `value`, an object or nothing at all.
+    ///
+    /// # Errors
+    /// `invalid-options`, listing every value that can't be used; `unsupported`, when all are fine but
+    /// one asks for what this build doesn't have.
+    pub fn parse(value: &Value) -> Result<Self, ClientError> {
+        let mut problems = Problems::default();
+        let parsed = Self::read(value, &mut problems);
+        problems.into_result().map(|()| parsed)
+    }
+
+    fn read(value: &Value, problems: &mut Problems) -> Self {
+        if !matches!(value, Value::Record(_) | Value::Absent) {
+            problems.invalid("options", value, "not an object");
+        }
+        let network = network(value.get("network"), problems);
+        let min_peers = count("minPeers", value.get("minPeers"), problems);
+        let desired_peers = count("desiredPeers", value.get("desiredPeers"), problems);
+        if let (Some(min), Some(desired)) = (min_peers, desired_peers)
+            && desired < min
+        {
+            problems.add(format!("desiredPeers: {desired} is less than minPeers, {min}"));
+        }
+        // Whoever asks for few peers only needs few; whoever needs many must hold as many.
+        let min_peers = min_peers
+            .unwrap_or_else(|| DEFAULT_MIN_PEERS.min(desired_peers.unwrap_or(DEFAULT_MIN_PEERS)));
+        let desired_peers = desired_peers.unwrap_or_else(|| DEFAULT_DESIRED_PEERS.max(min_peers));
+        transports(value.get("transports"), problems);
+        choice("storage", value.get("storage"), &[("indexeddb", ()), ("memory", ())], problems);
+        verifying_key(value.get("verifyingKey"), problems);
+        Self {
+            network: network.network_id,
+            peers: peers(value.get("peers"), network, problems),
+            mode: choice(
+                "mode",
+                value.get("mode"),
+                &[("pico", Mode::Pico), ("light", Mode::Light)],
+                problems,
+            )
+            .unwrap_or(Mode::Pico),
+            verify_in_background: flag(
+                "verifyInBackground",
+                value.get("verifyInBackground"),
+                problems,
+            )
+            .unwrap_or(true),
+            min_peers,
+            desired_peers,
+            checkpoint: checkpoint(value.get("checkpoint"), problems),
+            log_level: choice("logLevel", value.get("logLevel"), &LEVELS, problems)
+                .unwrap_or(LevelFilter::Warn),
+        }
+    }
+}
+
+/// The names of log levels.
+const LEVELS: [(&str, LevelFilter); 6] = [
+    ("error", LevelFilter::Error),
+    ("warn", LevelFilter::Warn),
+    ("info", LevelFilter::Info),
+    ("debug", LevelFilter::Debug),
+    ("trace", LevelFilter::Trace),
+    ("off", LevelFilter::Off),
+];
+
+/// The level called `value`.
+///
+/// # Errors
+/// `invalid-options` if there is none.
+pub fn log_level(value: &Value) -> Result<LevelFilter, ClientError> {
+    let mut problems = Problems::default();
+    let level = choice("logLevel", value, &LEVELS, &mut problems);
+    if level.is_none() && *value == Value::Absent {
+        problems.invalid("logLevel", value, "not a log level");
+    }
+    problems.into_result().map(|()| level.unwrap_or(LevelFilter::Warn))
+}
+
+/// Everything that is wrong, so that it can be said at once.
+#[derive(Default)]
+struct Problems {
+    invalid: Vec<String>,
+    unsupported: Vec<String>,
+}
+
+impl Problems {
+    fn add(&mut self, message: String) {
+        self.invalid.push(message);
+    }
+
+    fn invalid(&mut self, option: &str, value: &Value, why: &str) {
+        self.add(format!("{option}: {value} is {why}"));
+    }
+
+    fn into_result(self) -> Result<(), ClientError> {
+        let (code, problems) = if !self.invalid.is_empty() {
+            (ErrorCode::InvalidOptions, self.invalid)
+        } else if !self.unsupported.is_empty() {
+            (ErrorCode::Unsupported, self.unsupported)
+        } else {
+            return Ok(());
+        };
+        Err(ClientError::new(code, problems.join("; ")))
+    }
+}
+
+fn network(value: &Value, problems: &mut Problems) -> &'static NetworkParams {
+    let networks = NetworkParams::all();
+    let fallback = &networks[0];
+    match value {
+        Value::Absent => fallback,
+        Value::Text(name) if NetworkParams::by_name(name).is_some() => {
+            NetworkParams::by_name(name).unwrap_or(fallback)
+        }
+        other => {
+            let names: Vec<_> = networks.iter().map(|params| params.name).collect();
+            problems.invalid("network", other, &not_one_of(&names));
+            fallback
+        }
+    }
+}
+
+fn peers(value: &Value, network: &NetworkParams, problems: &mut Problems) -> Vec<Multiaddr> {
+    let items = match value {
+        Value::Absent => {
+            return network.seeds.iter().filter_map(|seed| seed.parse().ok()).collect();
+        }
+        Value::List(items) => items,
+        other => {
+            problems.invalid("peers", other, "not an array of multiaddrs");
+            return Vec::new();
+        }
+    };
+    if items.len() > MAX_ADDRESSES {
+        problems.invalid("peers", value, &format!("more than the {MAX_ADDRESSES} that can be listed"));
+        return Vec::new();
+    }
+    items.iter().filter_map(|item| address("peers", item, problems)).collect()
+}
+
+fn address(option: &str, value: &Value, problems: &mut Problems) -> Option<Multiaddr> {
+    let Value::Text(text) = value else {
+        problems.invalid(option, value, "not a multiaddr");
+        return None;
+    };
+    match parse_address(text) {
+        Ok(address) => Some(address),
+        Err(error) => {
+            let message = format!("{option}: {value}: {error}");
+            match error.code {
+                ErrorCode::Unsupported => problems.unsupported.push(message),
+                _ => problems.add(message),
+            }
+            None
+        }
+    }
+}
+
+/// An address that can be dialled.
+///
+/// # Errors
+/// `invalid-options` if it is no multiaddr of the two documented forms, `unsupported` if this build
+/// lacks its transport. The message doesn't repeat the address.
+pub fn parse_address(text: &str) -> Result<Multiaddr, ClientError> {
+    text.parse().map_err(|error| ClientError::new(ErrorCode::InvalidOptions, format!("{error}")))
+}
+
+fn transports(value: &Value, problems: &mut Problems) {
+    let items = match value {
+        Value::Absent => return,
+        Value::List(items) => items,
+        other => return problems.invalid("transports", other, "not an array of transports"),
+    };
+    let known = [("websocket", true), ("webrtc", false)];
+    let chosen: Vec<_> =
+        items.iter().map(|item| choice("transports", item, &known, problems)).collect();
+    if chosen.is_empty() {
+        problems.add("transports: [] leaves nothing to connect with".to_owned());
+    } else if chosen.iter().all(|available| *available == Some(false)) {
+        problems.unsupported.push("transports: 'webrtc' is not available yet".to_owned());
+    }
+}
+
+fn checkpoint(value: &Value, problems: &mut Problems) -> Option<Anchor> {
+    match value {
+        Value::Absent => return None,
+        Value::Record(_) => {}
+        other => {
+            problems.invalid("checkpoint", other, "not an object { blockNumber, hash }");
+            return None;
+        }
+    }
+    let number = value.get("blockNumber");
+    let block_number = whole(number, 0, u32::MAX as usize).and_then(|n| u32::try_from(n).ok());
+    if block_number.is_none() {
+        problems.invalid("checkpoint.blockNumber", number, "not a block number");
+    }
+    let text = value.get("hash");
+    let hash = match text {
+        Value::Text(hex) => decode_hash(hex),
+        _ => None,
+    };
+    if hash.is_none() {
+        problems.invalid("checkpoint.hash", text, "not a hash of 64 hexadecimal digits");
+    }
+    Some(Anchor { block_number: block_number?, hash: hash?.into() })
+}
+
+fn verifying_key(value: &Value, problems: &mut Problems) {
+    match value {
+        Value::Absent => {}
+        // Proofs are not used yet, signatures take their place: the key is fine but has no effect.
+        Value::Bytes(key) if (1..=MAX_VERIFYING_KEY).contains(&key.len()) => {}
+        other => problems.invalid("verifyingKey", other, "not a Uint8Array with a verifying key"),
+    }
+}
+
+fn flag(option: &str, value: &Value, problems: &mut Problems) -> Option<bool> {
+    match value {
+        Value::Absent => None,
+        Value::Bool(value) => Some(*value),
+        other => {
+            problems.invalid(option, other, "neither true nor false");
+            None
+        }
+    }
+}
+
+fn count(option: &str, value: &Value, problems: &mut Problems) -> Option<usize> {
+    if *value == Value::Absent {
+        return None;
+    }
+    let count = whole(value, 1, MAX_PEERS);
+    if count.is_none() {
+        problems.invalid(option, value, &format!("not a whole number from 1 to {MAX_PEERS}"));
+    }
+    count
+}
+
+fn whole(value: &Value, min: usize, max: usize) -> Option<usize> {
+    match value {
+        Value::Number(number)
+            if number.fract() == 0.0 && (min as f64..=max as f64).contains(number) =>
+        {
+            Some(*number as usize)
+        }
+        _ => None,
+    }
+}
+
+fn choice<T: Copy>(
+    option: &str,
+    value: &Value,
+    known: &[(&str, T)],
+    problems: &mut Problems,
+) -> Option<T> {
+    if *value == Value::Absent {
+        return None;
+    }
+    let found = match value {
+        Value::Text(text) => known.iter().find(|(name, _)| name == text),
+        _ => None,
+    };
+    if found.is_none() {
+        let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+        problems.invalid(option, value, &not_one_of(&names));
+    }
+    found.map(|(_, meaning)| *meaning)
+}
+
+fn not_one_of(names: &[&str]) -> String {
+    let mut text = "not one of ".to_owned();
+    for (index, name) in names.iter().enumerate() {
+        let separator = if index == 0 { "" } else { ", " };
+        // Writing to a string can't fail.
+        let _ = write!(text, "{separator}'{name}'");
+    }
+    text
+}
+
+fn decode_hash(hex: &str) -> Option<[u8; 32]> {
+    let digits = hex.as_bytes();
+    if digits.len() != 64 {
+        return None;
+    }
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let mut hash = [0; 32];
+    for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = u8::try_from(digit(pair[0])? << 4 | digit(pair[1])?).ok()?;
+    }
+    Some(hash)
+}

@@ -1,0 +1,131 @@
+//! The public types of the npm package, as TypeScript has them. Between the two marks, the build script
+//! takes them over into the package's typings as they stand.
+
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = r#"
+// <types>
+/** Which chain to follow. */
+export type Network = 'main-albatross' | 'test-albatross' | 'dev-albatross' | 'unit-albatross';
+/** `'pico'`: optimistic, falling back to light. `'light'`: verified from the start. */
+export type SyncMode = 'pico' | 'light';
+/** How a peer is reached. */
+export type Transport = 'websocket' | 'webrtc';
+/** What is logged: records of this level and graver ones. */
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'off';
+/** One log record. */
+export interface LogRecord { level: Exclude<LogLevel, 'off'>; target: string; message: string; }
+
+/** How far the current macro state can be trusted. */
+export type Trust =
+    /** Adopted from peers with the minimal checks of pico macro sync. */
+    | 'optimistic'
+    /** Proven from genesis or a pinned election block by validator signatures. */
+    | 'verified';
+
+/** All optional; properties that are not listed here are ignored. */
+export interface ClientOptions {
+    /** Default `'main-albatross'`. */
+    network?: Network;
+    /** Multiaddrs dialled first. Default: the network's public seed nodes.
+     *  `/ip4|ip6|dns4|dns6/<host>/tcp/<port>/ws|wss[/p2p/<id>]`. */
+    peers?: string[];
+    /** Default `'pico'`. */
+    mode?: SyncMode;
+    /** After an optimistic sync, prove it in the background and raise `trust` to `'verified'`. Default true. */
+    verifyInBackground?: boolean;
+    /** Good peers needed before consensus counts as established. 1 to 64, default 3 (or `desiredPeers` if less). */
+    minPeers?: number;
+    /** Peers to hold once established. 1 to 64, default 8 (or `minPeers` if more). */
+    desiredPeers?: number;
+    /** Transports that may be used. Default: every one this build supports, which is `'websocket'`. */
+    transports?: Transport[];
+    /** Where the client keeps what should survive a reload. This build keeps nothing, whichever is chosen. */
+    storage?: 'indexeddb' | 'memory';
+    /** Trusted start for light sync and background verification, in place of the built-in one. */
+    checkpoint?: { blockNumber: number; hash: string };
+    /** Verifying key of the network's election-chain proof. Has no effect in this build, which verifies by signatures. */
+    verifyingKey?: Uint8Array;
+    /** Makes the verification worker, for pages whose bundler or CSP needs its own. */
+    worker?: () => Worker;
+    /** Default `'warn'`. Can be changed later with `setLogLevel`. */
+    logLevel?: LogLevel;
+    /** Receives log records instead of the console. */
+    logger?: (record: LogRecord) => void;
+    /** Aborting it closes the client. */
+    signal?: AbortSignal;
+}
+
+/** What `ready()` waits for, and how long. */
+export interface ReadyOptions {
+    /** Default: whatever trust there is once consensus is established. */
+    trust?: Trust;
+    /** Aborting it ends the waiting. */
+    signal?: AbortSignal;
+    /** Milliseconds. Default: for ever. */
+    timeoutMs?: number;
+}
+
+/** A block at the end of a chain. `timestamp`: Unix ms. */
+export interface Head { blockNumber: number; hash: string; timestamp: number; }
+
+/** A snapshot: cheap, synchronous, never half-updated. */
+export interface ClientState {
+    /** Only `'established'` means that the head can be relied on, as far as `trust` goes. */
+    consensus: 'connecting' | 'syncing' | 'established' | 'offline' | 'closed';
+    trust: Trust;
+    head: Head;
+    macroHead: Head;
+    electionHead: Head & { epoch: number };
+    /** Peers connected. */
+    peers: number;
+    /** Peers that agree with the chain. */
+    goodPeers: number;
+    syncer: 'pico' | 'light';
+    bytesReceived: number;
+    bytesSent: number;
+}
+
+/** A connected peer. */
+export interface PeerInfo {
+    peerId: string;
+    address: string;
+    transport: Transport;
+    /** Round-trip time in ms, once measured. */
+    rttMs?: number;
+    /** What macro sync made of it. */
+    outcome?: string;
+    services: string[];
+}
+
+/** Every event has `type` and `at` (Unix ms). Ignore unknown types: more may come, and `WorkerEvent` is one. */
+export type SyncEvent = { at: number } & (
+    | { type: 'peer-joined'; peerId: string; address: string; transport: Transport }
+    | { type: 'peer-left'; peerId: string; reason: string }
+    /** What macro sync made of one peer. */
+    | { type: 'macro-sync'; outcome: 'good' | 'outdated' | 'incompatible' | 'conflicting'; peerId: string; reason?: string }
+    | { type: 'macro-block'; blockNumber: number; hash: string; epoch: number; election: boolean; trust: Trust }
+    /** The syncer went from pico to light: which peer and what made it. */
+    | { type: 'fallback'; from: 'pico'; to: 'light'; peerId?: string; reason: string }
+    | { type: 'zkp'; status: 'requested' | 'verifying' | 'verified' | 'rejected' | 'unavailable'; blockNumber?: number; peerId?: string; ms?: number; reason?: string }
+    | { type: 'trust'; level: Trust; via: 'peers' | 'zkp' | 'signatures' | 'storage'; blockNumber: number }
+    | { type: 'consensus'; state: ClientState['consensus'] }
+    | { type: 'head'; kind: 'extended' | 'rebranched'; blockNumber: number; hash: string; adopted: string[]; reverted: string[] }
+    /** Nothing arrived for too long: what is being done about it. Never a silent stall. */
+    | { type: 'stalled'; forMs: number; action: 'redial' | 'restart-network' | 'resync' }
+    /** A slow reader missed this many events; its iterator goes on with the newest. */
+    | { type: 'lagged'; missed: number }
+);
+
+/** Also among the events, beside `SyncEvent`: the verification worker died and was replaced, or can't be had, in
+ *  which case signatures are checked on the thread of the client, which is then busy for longer at a time. */
+export interface WorkerEvent { type: 'worker'; at: number; status: 'restarted' | 'unavailable'; reason: string; }
+
+/** What went wrong. */
+export type ErrorCode =
+    | 'invalid-options' | 'invalid-address' | 'invalid-transaction' | 'unsupported'
+    | 'no-peers' | 'timeout' | 'proof-invalid' | 'not-found' | 'aborted' | 'closed'
+    | 'storage' | 'worker' | 'crashed';
+// </types>
+"#;
