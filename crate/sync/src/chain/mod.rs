@@ -1,0 +1,252 @@
+//! The chain of a light client: the macro and election heads, the validators of the current epoch
+//! and the headers of the current batch. Nothing else is kept, and no rule is written here twice:
+//! every check comes from the `nimiq-*` crates. What is ours is when each runs. In particular the
+//! checks are split in two: everything cheap happens in [`LightChain::inspect`], and what is left
+//! is a [`VerifyJob`](crate::verifier::VerifyJob) that somebody runs off the page's thread before
+//! [`LightChain::commit`].
+//!
+//! The chain knows nothing of peers, of time passing or of how far it is to be trusted.
+
+mod interface;
+mod push;
+mod store;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use nimiq_block::{Block, BlockError, MacroBlock};
+use nimiq_blockchain_interface::{AbstractBlockchain, BlockchainError};
+pub use nimiq_blockchain_interface::{PushError, PushResult};
+use nimiq_hash::Blake2bHash;
+use nimiq_primitives::{
+    policy::Policy,
+    slots_allocation::{Slot, Validators},
+};
+use nimiq_vrf::VrfEntropy;
+
+pub use self::push::{Inspected, Proven, Pushed, Route, Unproven};
+use self::store::ChainStore;
+use crate::{clock::Clock, limits, params::NetworkParams, verifier::VerifyJob};
+
+/// A block as events and snapshots name it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BlockRef {
+    /// Its number.
+    pub number: u32,
+    /// Its Blake2b hash.
+    pub hash: Blake2bHash,
+    /// Its timestamp, in Unix milliseconds.
+    pub timestamp: u64,
+}
+
+impl From<&Block> for BlockRef {
+    fn from(block: &Block) -> Self {
+        Self {
+            number: block.block_number(),
+            hash: block.hash(),
+            timestamp: block.timestamp(),
+        }
+    }
+}
+
+impl From<&MacroBlock> for BlockRef {
+    fn from(block: &MacroBlock) -> Self {
+        Self {
+            number: block.block_number(),
+            hash: block.hash(),
+            timestamp: block.timestamp(),
+        }
+    }
+}
+
+/// The chain of a light client. See the module's documentation.
+#[derive(Clone, Debug)]
+pub struct LightChain {
+    params: &'static NetworkParams,
+    clock: Clock,
+    /// The election block that this chain starts from.
+    anchor: MacroBlock,
+    head: Block,
+    macro_head: MacroBlock,
+    election_head: MacroBlock,
+    /// Elected by `election_head`; shared with the jobs that need them.
+    validators: Arc<Validators>,
+    store: ChainStore,
+    /// Hashes of recent election blocks by number, to hold peers' claims against.
+    elections: BTreeMap<u32, Blake2bHash>,
+    /// Counts changes, so that a block that was inspected before one is inspected again.
+    revision: u64,
+}
+
+impl LightChain {
+    /// A chain that starts at `anchor`, an election block, on minimal checks: that it is well
+    /// formed, of this network, and that the chain can go on from it. Whether it may be believed
+    /// is the caller's to know: it is pinned, or it is adopted optimistically.
+    ///
+    /// # Errors
+    /// [`PushError::InvalidBlock`] naming the first check that failed.
+    pub fn starting_at(
+        params: &'static NetworkParams,
+        clock: Clock,
+        mut anchor: MacroBlock,
+    ) -> Result<Self, PushError> {
+        anchor.body = None;
+        // The anchor may be ahead of a clock that is wrong; nothing rests on its timestamp.
+        let block = Block::Macro(anchor);
+        block.verify(params.network_id, u64::MAX)?;
+        let Block::Macro(mut anchor) = block else {
+            return Err(BlockError::InvalidBlockType.into());
+        };
+        let hash = anchor.header.hash_cached();
+        let validators = anchor
+            .get_validators()
+            .ok_or(BlockError::InvalidValidators)?;
+        // An undecodable seed would make slot selection panic further on.
+        anchor
+            .header
+            .seed
+            .try_entropy()
+            .ok_or(BlockError::InvalidSeed)?;
+
+        Ok(Self {
+            params,
+            clock,
+            head: Block::Macro(anchor.clone()),
+            macro_head: anchor.clone(),
+            election_head: anchor.clone(),
+            validators: Arc::new(validators),
+            store: ChainStore::starting_at(Block::Macro(anchor.clone())),
+            elections: BTreeMap::from([(anchor.block_number(), hash)]),
+            anchor,
+            revision: 0,
+        })
+    }
+
+    /// The network that this chain is of.
+    pub fn params(&self) -> &'static NetworkParams {
+        self.params
+    }
+
+    /// Head of the main chain.
+    pub fn head(&self) -> &Block {
+        &self.head
+    }
+
+    /// Last macro block.
+    pub fn macro_head(&self) -> &MacroBlock {
+        &self.macro_head
+    }
+
+    /// Last election block.
+    pub fn election_head(&self) -> &MacroBlock {
+        &self.election_head
+    }
+
+    /// Validators of the epoch that the next block belongs to.
+    pub fn validators(&self) -> &Arc<Validators> {
+        &self.validators
+    }
+
+    /// The header of a block on the main chain or on a fork, while it is kept.
+    pub fn block(&self, hash: &Blake2bHash) -> Option<&Block> {
+        self.store.get(hash).map(|info| &info.head)
+    }
+
+    /// The header of the main chain's block at `number`, while it is kept.
+    pub fn block_at(&self, number: u32) -> Option<&Block> {
+        self.store.get_at(number).map(|info| &info.head)
+    }
+
+    /// The main chain's blocks that are kept, ascending.
+    pub fn main_chain(&self) -> impl Iterator<Item = &Block> {
+        self.store.main_chain()
+    }
+
+    /// Whether `hash` is a block of the main chain that is still kept.
+    pub fn is_on_main_chain(&self, hash: &Blake2bHash) -> bool {
+        self.contains(hash, false)
+    }
+
+    /// How many headers are held, forks included.
+    pub fn stored_blocks(&self) -> usize {
+        self.store.len()
+    }
+
+    /// Whether this chain has another election block at `number` than `hash`.
+    pub fn contradicts(&self, number: u32, hash: &Blake2bHash) -> bool {
+        self.elections.get(&number).is_some_and(|ours| ours != hash)
+    }
+
+    /// Whether `hash` is a recent election block of this chain.
+    pub fn knows_election(&self, hash: &Blake2bHash) -> bool {
+        self.elections.values().any(|ours| ours == hash)
+    }
+
+    /// Our macro blocks, newest first, as `RequestMacroChain` wants them.
+    pub fn macro_locators(&self) -> Vec<Blake2bHash> {
+        let mut locators = vec![self.macro_head.hash()];
+        if !self.macro_head.is_election() {
+            locators.push(self.election_head.hash());
+        }
+        locators
+    }
+
+    /// Our blocks from the head back to the last macro block, newest first, as
+    /// `RequestMissingBlocks` wants them.
+    pub fn block_locators(&self) -> Vec<Blake2bHash> {
+        let mut locators = vec![self.head.hash()];
+        let mut block = &self.head;
+        while block.is_micro() && locators.len() < limits::MAX_LOCATORS {
+            let Some(parent) = self.block(block.parent_hash()) else {
+                break;
+            };
+            locators.push(parent.hash());
+            block = parent;
+        }
+        locators
+    }
+
+    /// The check that is left of a checkpoint block that was adopted without one. `None` where the
+    /// macro head is an election block, whose own signatures only its predecessor can vouch for.
+    pub fn unproven_checkpoint(&self) -> Option<VerifyJob> {
+        (!self.macro_head.is_election()).then(|| VerifyJob {
+            block: Block::Macro(self.macro_head.clone()),
+            validators: self.validators.clone(),
+        })
+    }
+
+    /// The latest timestamp that a block may have. A clock that is behind the chain we already
+    /// hold is wrong, so it does not make us refuse what comes next.
+    fn max_timestamp(&self) -> u64 {
+        self.clock
+            .now_ms()
+            .max(self.head.timestamp())
+            .saturating_add(Policy::TIMESTAMP_MAX_DRIFT)
+    }
+
+    /// The owner of a slot in the current batch.
+    fn slot_owner(
+        &self,
+        block_number: u32,
+        offset: u32,
+        entropy: VrfEntropy,
+    ) -> Result<Slot, BlockchainError> {
+        // Only blocks after the last macro block are ever pushed, and until the next macro block
+        // all of them share its punished set and its epoch's validators.
+        if block_number <= self.macro_head.block_number() {
+            return Err(BlockchainError::BlockNotFound(block_number));
+        }
+        let punished = self
+            .macro_head
+            .header
+            .next_batch_initial_punished_set
+            .clone();
+        let number = Self::compute_slot_number(offset, entropy, punished);
+        let band = self.validators.get_band_from_slot(number);
+        let validator = self.validators.get_validator_by_slot_number(number).clone();
+        Ok(Slot {
+            number,
+            band,
+            validator,
+        })
+    }
+}

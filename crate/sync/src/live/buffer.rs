@@ -1,0 +1,104 @@
+//! Blocks whose parents have not arrived yet, bounded per height and in all.
+
+use std::collections::BTreeMap;
+
+use nimiq_block::Block;
+use nimiq_hash::Blake2bHash;
+
+use crate::limits;
+
+/// A block that waits for its parent, and where it came from.
+#[derive(Debug)]
+pub(super) struct Buffered<S> {
+    pub(super) block: Block,
+    pub(super) source: S,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(super) struct Buffer<S> {
+    by_number: BTreeMap<u32, Vec<Buffered<S>>>,
+    len: usize,
+}
+
+impl<S> Default for Buffer<S> {
+    fn default() -> Self {
+        Self {
+            by_number: BTreeMap::new(),
+            len: 0,
+        }
+    }
+}
+
+impl<S> Buffer<S> {
+    /// Keeps a block, or gives it back where there is no room or it is here already.
+    pub(super) fn insert(&mut self, buffered: Buffered<S>) -> Result<(), Buffered<S>> {
+        let number = buffered.block.block_number();
+        let here = self.by_number.get(&number).map_or(&[][..], Vec::as_slice);
+        let hash = buffered.block.hash();
+        let refused = self.len >= limits::MAX_BUFFERED_BLOCKS
+            || here.len() >= limits::MAX_BLOCKS_PER_HEIGHT
+            || here.iter().any(|other| other.block.hash() == hash);
+        if refused {
+            return Err(buffered);
+        }
+        self.by_number.entry(number).or_default().push(buffered);
+        self.len += 1;
+        Ok(())
+    }
+
+    /// Takes out the blocks on top of `parent`.
+    pub(super) fn take_children(&mut self, parent: &Block) -> Vec<Buffered<S>> {
+        if self.len == 0 {
+            return Vec::new();
+        }
+        let hash = parent.hash();
+        self.take_at(parent.block_number().saturating_add(1), &hash)
+    }
+
+    /// Takes out the blocks on top of the block called `parent`.
+    pub(super) fn take_children_of(&mut self, parent: &Blake2bHash) -> Vec<Buffered<S>> {
+        let numbers: Vec<_> = self.by_number.keys().copied().collect();
+        numbers
+            .into_iter()
+            .flat_map(|number| self.take_at(number, parent))
+            .collect()
+    }
+
+    fn take_at(&mut self, number: u32, parent: &Blake2bHash) -> Vec<Buffered<S>> {
+        let Some(here) = self.by_number.remove(&number) else {
+            return Vec::new();
+        };
+        let (taken, kept): (Vec<_>, Vec<_>) = here
+            .into_iter()
+            .partition(|buffered| buffered.block.parent_hash() == parent);
+        self.len -= taken.len();
+        if !kept.is_empty() {
+            self.by_number.insert(number, kept);
+        }
+        taken
+    }
+
+    /// The block with the lowest number.
+    pub(super) fn lowest(&self) -> Option<&Buffered<S>> {
+        self.by_number.values().next()?.first()
+    }
+
+    /// Drops the blocks up to `number` and returns where they came from.
+    pub(super) fn prune(&mut self, number: u32) -> Vec<S> {
+        let kept = self.by_number.split_off(&number.saturating_add(1));
+        let dropped = std::mem::replace(&mut self.by_number, kept);
+        let sources: Vec<_> = dropped
+            .into_values()
+            .flatten()
+            .map(|buffered| buffered.source)
+            .collect();
+        self.len -= sources.len();
+        sources
+    }
+
+    /// Drops everything and returns where it came from.
+    pub(super) fn clear(&mut self) -> Vec<S> {
+        self.prune(u32::MAX)
+    }
+}

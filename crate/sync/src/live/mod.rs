@@ -1,0 +1,414 @@
+//! Live sync: follows the chain block by block. Headers come by gossip; where one does not connect
+//! to our head, the blocks between are asked for. Blocks are pushed one after the other, with
+//! signatures checked off the thread where they are expensive, and never so many in a row that the
+//! page would notice.
+//!
+//! It knows nothing of macro sync: it only tells when a peer is too far ahead to be followed, and
+//! which peers sent what no honest peer sends.
+
+mod buffer;
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    pin::Pin,
+    task::{Context as TaskContext, Poll},
+    time::Duration,
+};
+
+use futures::{Future, FutureExt, Stream, StreamExt, future::BoxFuture};
+use nimiq_block::{Block, BlockError};
+use nimiq_hash::Blake2bHash;
+use nimiq_network_interface::network::{MsgAcceptance, Network, PubsubId};
+use nimiq_primitives::policy::Policy;
+use nimiq_time::{Sleep, sleep};
+use nimiq_utils::stream::FuturesUnordered;
+use web_time::Instant;
+
+use self::buffer::{Buffer, Buffered};
+use crate::{
+    chain::{Inspected, Proven, PushError, PushResult, Pushed, Route},
+    limits,
+    macro_sync::{Context, prove},
+    messages::BlockHeaderTopic,
+    requests::{self, Missing, PeerFault},
+};
+
+/// What live sync has to say.
+#[derive(Debug)]
+pub(crate) enum LiveEvent<TPeerId> {
+    /// A block was pushed. `announced` says that it came by gossip.
+    Pushed {
+        pushed: Pushed,
+        announced: bool,
+        timestamp: u64,
+    },
+    /// A peer has blocks that are too far ahead, or our blocks are unknown to it: macro sync
+    /// should look at it.
+    OutOfReach(TPeerId),
+    /// A peer gave no usable answer.
+    Fault(TPeerId, PeerFault),
+}
+
+/// Where a block came from.
+#[derive(Clone, Debug)]
+struct Source<TNetwork: Network> {
+    peer: TNetwork::PeerId,
+    /// Of the gossiped message, which is owed a verdict.
+    message: Option<TNetwork::PubsubId>,
+}
+
+type MissingResult<TPeerId> = (TPeerId, Blake2bHash, Result<Missing, PeerFault>);
+type Proving = BoxFuture<'static, Result<Proven, PushError>>;
+
+/// See the module's documentation.
+pub(crate) struct LiveSync<TNetwork: Network> {
+    context: Context<TNetwork>,
+    peers: HashSet<TNetwork::PeerId>,
+    buffer: Buffer<Source<TNetwork>>,
+    push_queue: VecDeque<(Block, Source<TNetwork>)>,
+    proving: Option<(Proving, Block, Source<TNetwork>)>,
+    missing: FuturesUnordered<BoxFuture<'static, MissingResult<TNetwork::PeerId>>>,
+    /// Targets that are asked for.
+    targets: HashSet<Blake2bHash>,
+    /// Targets that a peer failed to connect, so that it is not asked in circles.
+    failed: HashMap<Blake2bHash, HashSet<TNetwork::PeerId>>,
+    events: VecDeque<LiveEvent<TNetwork::PeerId>>,
+    /// Set while the page has its turn.
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl<TNetwork: Network> LiveSync<TNetwork> {
+    pub(crate) fn new(context: Context<TNetwork>) -> Self {
+        Self {
+            context,
+            peers: HashSet::new(),
+            buffer: Buffer::default(),
+            push_queue: VecDeque::new(),
+            proving: None,
+            missing: FuturesUnordered::new(),
+            targets: HashSet::new(),
+            failed: HashMap::new(),
+            events: VecDeque::new(),
+            pause: None,
+        }
+    }
+
+    /// A peer that agrees with our macro state, and can be asked for blocks.
+    pub(crate) fn add_peer(&mut self, peer: TNetwork::PeerId) {
+        self.peers.insert(peer);
+    }
+
+    pub(crate) fn remove_peer(&mut self, peer: &TNetwork::PeerId) {
+        self.peers.remove(peer);
+    }
+
+    /// Forgets everything that rests on the chain as it was, after a fallback.
+    pub(crate) fn reset(&mut self) {
+        for (_, source) in std::mem::take(&mut self.push_queue) {
+            self.settle(&source, MsgAcceptance::Ignore);
+        }
+        for source in self.buffer.clear() {
+            self.settle(&source, MsgAcceptance::Ignore);
+        }
+        self.peers.clear();
+        self.proving = None;
+        self.missing = FuturesUnordered::new();
+        self.targets.clear();
+        self.failed.clear();
+    }
+
+    /// Whether more gossip can be taken in.
+    pub(crate) fn has_room(&self) -> bool {
+        self.push_queue.len() < limits::MAX_PUSH_QUEUE
+    }
+
+    /// Takes in a gossiped block.
+    pub(crate) fn announce(&mut self, block: Block, message: TNetwork::PubsubId) {
+        let source = Source {
+            peer: message.propagation_source(),
+            message: Some(message),
+        };
+        // Hashing a validator set with gaps is not possible: refuse it before anything else.
+        if block
+            .validators()
+            .is_some_and(|set| set.validate_structure().is_err())
+        {
+            return self.settle(&source, MsgAcceptance::Reject);
+        }
+        // Before there is a chain, and from a peer that macro sync is not done with, a header says
+        // nothing yet.
+        if self.context.chain.is_empty() {
+            return self.settle(&source, MsgAcceptance::Ignore);
+        }
+        self.push_queue.push_back((block, source));
+    }
+
+    /// Asks for the blocks up to `target`, the head of `peer`.
+    pub(crate) fn fetch(&mut self, target: Blake2bHash, peer: TNetwork::PeerId) {
+        if self.missing.len() >= limits::MISSING_BLOCK_REQUESTS
+            || !self.targets.insert(target.clone())
+        {
+            return;
+        }
+        let locators = self
+            .context
+            .chain
+            .read(|chain| chain.block_locators())
+            .unwrap_or_default();
+        let network = self.context.network.clone();
+        let request = async move {
+            let result = requests::missing_blocks(&*network, peer, &target, locators).await;
+            (peer, target, result)
+        };
+        self.missing.push(request.boxed());
+    }
+
+    fn settle(&self, source: &Source<TNetwork>, acceptance: MsgAcceptance) {
+        if let Some(message) = &source.message {
+            self.context
+                .network
+                .validate_message::<BlockHeaderTopic>(message.clone(), acceptance);
+        }
+    }
+
+    /// Pushes a block, or starts to check its signatures.
+    fn process(&mut self, block: Block, source: Source<TNetwork>) {
+        match self.context.chain.inspect(block.clone(), Route::Live) {
+            Ok(Inspected::Settled(result)) => {
+                let known = result == PushResult::Known;
+                self.settle(
+                    &source,
+                    if known {
+                        MsgAcceptance::Accept
+                    } else {
+                        MsgAcceptance::Ignore
+                    },
+                );
+                self.after_push(&block);
+            }
+            Ok(Inspected::Proven(proven)) => self.commit(*proven, source),
+            Ok(Inspected::Unproven(unproven)) => {
+                let context = self.context.clone();
+                let proving =
+                    async move { prove(*unproven, &*context.verifier, &context.chain).await };
+                self.proving = Some((proving.boxed(), block, source));
+            }
+            Err(PushError::Orphan) => self.buffer_orphan(block, source),
+            Err(error) => self.refuse(&block, &source, &error),
+        }
+    }
+
+    fn commit(&mut self, proven: Proven, source: Source<TNetwork>) {
+        let block = proven.block().clone();
+        match self.context.chain.commit(proven) {
+            Ok(pushed) => {
+                self.settle(&source, MsgAcceptance::Accept);
+                self.events.push_back(LiveEvent::Pushed {
+                    pushed,
+                    announced: source.message.is_some(),
+                    timestamp: block.timestamp(),
+                });
+                self.after_push(&block);
+            }
+            Err(error) => self.refuse(&block, &source, &error),
+        }
+    }
+
+    /// Brings up what waited for this block.
+    fn after_push(&mut self, block: &Block) {
+        for child in self.buffer.take_children(block) {
+            self.push_queue.push_front((child.block, child.source));
+        }
+        if block.is_macro() {
+            let number = block.block_number();
+            for source in self.buffer.prune(number) {
+                self.settle(&source, MsgAcceptance::Ignore);
+            }
+            self.failed.clear();
+        }
+    }
+
+    fn buffer_orphan(&mut self, block: Block, source: Source<TNetwork>) {
+        let Some(head) = self.context.chain.heads().map(|heads| heads.head.number) else {
+            return self.settle(&source, MsgAcceptance::Ignore);
+        };
+        let window = limits::WINDOW_AHEAD_BATCHES * Policy::blocks_per_batch();
+        if block.block_number() > head.saturating_add(window) {
+            self.settle(&source, MsgAcceptance::Ignore);
+            if self.peers.contains(&source.peer) {
+                self.events.push_back(LiveEvent::OutOfReach(source.peer));
+            }
+            return;
+        }
+        // Only peers that agree with us are worth a request.
+        if !self.peers.contains(&source.peer) {
+            return self.settle(&source, MsgAcceptance::Ignore);
+        }
+        let (target, peer) = (block.parent_hash().clone(), source.peer);
+        match self.buffer.insert(Buffered { block, source }) {
+            Ok(()) => self.fetch_parent(target, peer),
+            Err(refused) => self.settle(&refused.source, MsgAcceptance::Ignore),
+        }
+    }
+
+    fn fetch_parent(&mut self, target: Blake2bHash, peer: TNetwork::PeerId) {
+        let failed = self.failed.get(&target);
+        let has_failed = |peer: &TNetwork::PeerId| failed.is_some_and(|peers| peers.contains(peer));
+        let choice = if has_failed(&peer) {
+            self.peers.iter().find(|peer| !has_failed(peer)).copied()
+        } else {
+            Some(peer)
+        };
+        if let Some(peer) = choice {
+            self.fetch(target, peer);
+        }
+    }
+
+    fn refuse(&mut self, block: &Block, source: &Source<TNetwork>, error: &PushError) {
+        log::info!("refusing block {block} of {}: {error}", source.peer);
+        // A block from the future may be the fault of our clock, and one that changed under our
+        // feet is nobody's. All other checks fail for the sender's fault.
+        let excused = matches!(
+            error,
+            PushError::InvalidBlock(BlockError::InvalidTimestamp)
+                | PushError::Orphan
+                | PushError::InvalidFork
+                | PushError::InvalidSuccessor
+        );
+        self.settle(
+            source,
+            if excused {
+                MsgAcceptance::Ignore
+            } else {
+                MsgAcceptance::Reject
+            },
+        );
+        if !excused {
+            let why = format!("it sent an invalid block: {error}");
+            self.events
+                .push_back(LiveEvent::Fault(source.peer, PeerFault::Lied(why)));
+            self.push_queue
+                .retain(|(_, queued)| queued.peer != source.peer);
+        }
+    }
+
+    fn handle_missing(&mut self, (peer, target, result): MissingResult<TNetwork::PeerId>) {
+        self.targets.remove(&target);
+        match result {
+            Ok(Missing::Blocks(blocks)) => {
+                for block in blocks.into_iter().rev() {
+                    self.push_queue.push_front((
+                        block,
+                        Source {
+                            peer,
+                            message: None,
+                        },
+                    ));
+                }
+            }
+            Ok(Missing::UnknownLocators) => {
+                self.note_failure(target, peer);
+                self.events.push_back(LiveEvent::OutOfReach(peer));
+            }
+            Err(PeerFault::Lacks(why)) => {
+                log::debug!("{peer} lacks block {target}: {why}");
+                self.note_failure(target, peer);
+            }
+            Err(fault) => {
+                self.note_failure(target, peer);
+                self.events.push_back(LiveEvent::Fault(peer, fault));
+            }
+        }
+    }
+
+    fn note_failure(&mut self, target: Blake2bHash, peer: TNetwork::PeerId) {
+        if self.failed.len() >= limits::MAX_BUFFERED_BLOCKS {
+            self.failed.clear();
+        }
+        self.failed.entry(target).or_default().insert(peer);
+    }
+
+    /// Once everything is pushed that we have, asks for what the buffered blocks still lack.
+    fn chase_buffered(&mut self) {
+        if !self.missing.is_empty() || self.proving.is_some() {
+            return;
+        }
+        let Some((parent, peer)) = self
+            .buffer
+            .lowest()
+            .map(|buffered| (buffered.block.parent_hash().clone(), buffered.source.peer))
+        else {
+            return;
+        };
+        if self
+            .context
+            .chain
+            .read(|chain| chain.block(&parent).is_some())
+            == Some(true)
+        {
+            for child in self.buffer.take_children_of(&parent) {
+                self.push_queue.push_back((child.block, child.source));
+            }
+        } else {
+            self.fetch_parent(parent, peer);
+        }
+    }
+}
+
+impl<TNetwork: Network> Stream for LiveSync<TNetwork> {
+    type Item = LiveEvent<TNetwork::PeerId>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if let Some(pause) = &mut this.pause {
+            if pause.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            this.pause = None;
+        }
+        let started = Instant::now();
+        loop {
+            if let Some(event) = this.events.pop_front() {
+                return Poll::Ready(Some(event));
+            }
+            if let Some((proving, _, _)) = &mut this.proving {
+                let Poll::Ready(result) = proving.poll_unpin(cx) else {
+                    break;
+                };
+                if let Some((_, block, source)) = this.proving.take() {
+                    match result {
+                        Ok(proven) => this.commit(proven, source),
+                        Err(error) => this.refuse(&block, &source, &error),
+                    }
+                }
+                continue;
+            }
+            if let Some((block, source)) = this.push_queue.pop_front() {
+                this.process(block, source);
+                if started.elapsed() > limits::TIME_SLICE && this.events.is_empty() {
+                    let mut pause = Box::pin(sleep(Duration::ZERO));
+                    if pause.as_mut().poll(cx).is_pending() {
+                        this.pause = Some(pause);
+                        return Poll::Pending;
+                    }
+                }
+                continue;
+            }
+            if let Poll::Ready(Some(result)) = this.missing.poll_next_unpin(cx) {
+                this.handle_missing(result);
+                continue;
+            }
+            let requests = this.missing.len();
+            this.chase_buffered();
+            if this.push_queue.is_empty() && this.missing.len() == requests {
+                return Poll::Pending;
+            }
+        }
+        // While signatures are checked, answers still come in.
+        if let Poll::Ready(Some(result)) = this.missing.poll_next_unpin(cx) {
+            this.handle_missing(result);
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}

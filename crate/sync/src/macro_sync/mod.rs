@@ -1,0 +1,118 @@
+//! Macro sync: how the client learns the macro state of the chain, and what it makes of each peer.
+//! [`PicoMacroSync`] is fast and optimistic, [`LightMacroSync`] verifies every step from the
+//! trusted anchor, [`EitherSyncer`] is whichever of them is at work.
+//!
+//! A macro sync is a stream: it takes in peers as they join and yields one [`MacroSyncReturn`] for
+//! each that it is done with. It never follows micro blocks; that is live sync's part.
+
+mod either;
+mod light;
+mod pico;
+mod queue;
+
+use std::{borrow::Cow, sync::Arc};
+
+use futures::Stream;
+use nimiq_block::MacroBlock;
+use nimiq_network_interface::network::{CloseReason, Network};
+use nimiq_utils::spawn;
+
+pub use self::{either::EitherSyncer, light::LightMacroSync, pico::PicoMacroSync};
+use crate::{
+    chain::{Proven, PushError, Unproven},
+    event::{SyncEvent, SyncerKind},
+    messages::ResponseHead,
+    shared::SharedChain,
+    verifier::Verifier,
+};
+
+/// Why a peer is taken for what it is, for people.
+pub type Reason = Cow<'static, str>;
+
+/// What macro sync made of a peer.
+#[derive(Debug)]
+pub enum MacroSyncReturn<TPeerId> {
+    /// It agrees with our macro state.
+    Good(TPeerId),
+    /// It is behind us.
+    Outdated(TPeerId, Reason),
+    /// It lacks services that we need.
+    Incompatible(TPeerId, Reason),
+    /// It claims another chain than ours.
+    Conflicting(TPeerId, Conflict),
+}
+
+/// What a conflicting peer claims.
+#[derive(Clone, Debug)]
+pub struct Conflict {
+    /// For people.
+    pub reason: Reason,
+    /// The block that does not go with ours, as the peer delivered it.
+    pub evidence: Option<MacroBlock>,
+}
+
+/// A way to sync the macro state.
+pub trait MacroSync<TPeerId>: Stream<Item = MacroSyncReturn<TPeerId>> {
+    /// Which one it is.
+    const KIND: SyncerKind;
+
+    /// Looks at a peer (again), which is connected and has the services we need.
+    fn add_peer(&mut self, peer: TPeerId);
+
+    /// Forgets a peer.
+    fn remove_peer(&mut self, peer: &TPeerId);
+
+    /// The head that a peer named when it was last looked at.
+    fn head_of(&self, peer: &TPeerId) -> Option<&ResponseHead>;
+
+    /// Gives up all peers that it is not done with.
+    fn drain_peers(&mut self) -> Vec<TPeerId>;
+}
+
+/// What every macro sync works with.
+pub(crate) struct Context<TNetwork> {
+    pub(crate) network: Arc<TNetwork>,
+    pub(crate) chain: SharedChain,
+    pub(crate) verifier: Arc<dyn Verifier>,
+}
+
+impl<TNetwork> Clone for Context<TNetwork> {
+    fn clone(&self) -> Self {
+        Self {
+            network: self.network.clone(),
+            chain: self.chain.clone(),
+            verifier: self.verifier.clone(),
+        }
+    }
+}
+
+impl<TNetwork: Network> Context<TNetwork> {
+    /// Closes the connection to a peer; the network tells everybody when it is closed.
+    pub(crate) fn disconnect(&self, peer: TNetwork::PeerId, reason: CloseReason, why: &str) {
+        log::info!("disconnecting {peer} ({reason:?}): {why}");
+        let network = self.network.clone();
+        spawn(async move { network.disconnect_peer(peer, reason).await });
+    }
+}
+
+/// Checks a block's signatures. Where the verifier is out of order the check runs here instead:
+/// slow, and said in an event, but never left out.
+///
+/// # Errors
+/// What is wrong with the signatures.
+pub(crate) async fn prove(
+    unproven: Unproven,
+    verifier: &dyn Verifier,
+    chain: &SharedChain,
+) -> Result<Proven, PushError> {
+    match unproven.clone().prove(verifier).await {
+        Ok(result) => result,
+        Err(error) => {
+            log::warn!("checking block {} in place: {error}", unproven.block());
+            chain.emit(|| SyncEvent::VerifiedInPlace {
+                reason: error.to_string(),
+            });
+            unproven.prove_in_place()
+        }
+    }
+}

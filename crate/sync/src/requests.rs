@@ -1,0 +1,226 @@
+//! Questions to one peer. Each has a timeout, each answer is held against the question, and each
+//! failure says whose fault it is, so that callers can tell the slow from the dishonest.
+
+use std::collections::HashSet;
+
+use nimiq_block::{Block, MacroBlock};
+use nimiq_hash::Blake2bHash;
+use nimiq_network_interface::{
+    network::Network,
+    request::{Request, RequestError},
+};
+use nimiq_primitives::policy::Policy;
+use nimiq_time::timeout;
+use thiserror::Error;
+
+use crate::{
+    limits,
+    messages::{
+        Direction, MacroChain, MacroChainError, RequestBlock, RequestHead, RequestMacroChain,
+        RequestMissingBlocks, ResponseBlocksError, ResponseHead,
+    },
+};
+
+/// Why a question got no usable answer.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub(crate) enum PeerFault {
+    /// No answer, or a refusal to answer at all.
+    #[error("{0}")]
+    Failed(String),
+    /// An honest "I don't have that".
+    #[error("{0}")]
+    Lacks(String),
+    /// An answer that no honest peer gives.
+    #[error("{0}")]
+    Lied(String),
+}
+
+async fn ask<N: Network, R: Request>(
+    network: &N,
+    peer: N::PeerId,
+    request: R,
+) -> Result<R::Response, PeerFault> {
+    let name = R::type_name::<R>();
+    match timeout(limits::REQUEST_TIMEOUT, network.request(request, peer)).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(RequestError::OutboundRequest(error))) => {
+            Err(PeerFault::Failed(format!("{name}: {error}")))
+        }
+        Ok(Err(RequestError::InboundRequest(error))) => {
+            Err(PeerFault::Failed(format!("{name}: {error}")))
+        }
+        Err(_) => Err(PeerFault::Failed(format!("{name}: no answer in time"))),
+    }
+}
+
+/// The peer's head.
+pub(crate) async fn head<N: Network>(
+    network: &N,
+    peer: N::PeerId,
+) -> Result<ResponseHead, PeerFault> {
+    ask(network, peer, RequestHead {}).await
+}
+
+/// The macro block called `hash`, without body.
+pub(crate) async fn macro_block<N: Network>(
+    network: &N,
+    peer: N::PeerId,
+    hash: &Blake2bHash,
+) -> Result<MacroBlock, PeerFault> {
+    let request = RequestBlock {
+        hash: hash.clone(),
+        include_body: false,
+    };
+    let block = match ask(network, peer, request).await? {
+        Ok(block) => block,
+        Err(error) => return Err(PeerFault::Lacks(error.to_string())),
+    };
+    let Block::Macro(mut block) = block else {
+        return Err(PeerFault::Lied(
+            "a micro block where a macro block was asked for".into(),
+        ));
+    };
+    block.body = None;
+    // The hash of a validator set with gaps can't be computed: check the structure first.
+    let structure = block
+        .header
+        .validators
+        .as_ref()
+        .map(|set| set.validate_structure());
+    if structure.is_some_and(|result| result.is_err()) {
+        return Err(PeerFault::Lied(
+            "a block with a malformed validator set".into(),
+        ));
+    }
+    if block.header.hash_cached() != *hash {
+        return Err(PeerFault::Lied(
+            "a block with another hash than the one asked for".into(),
+        ));
+    }
+    Ok(block)
+}
+
+/// The election blocks after the first of `locators` that the peer knows. `Ok(None)` where it
+/// knows none.
+pub(crate) async fn macro_chain<N: Network>(
+    network: &N,
+    peer: N::PeerId,
+    locators: Vec<Blake2bHash>,
+) -> Result<Option<MacroChain>, PeerFault> {
+    let max_epochs = limits::MAX_EPOCHS_PER_REQUEST;
+    match ask(
+        network,
+        peer,
+        RequestMacroChain {
+            locators,
+            max_epochs,
+        },
+    )
+    .await?
+    {
+        Ok(chain) if chain.epochs.len() > usize::from(max_epochs) => {
+            Err(PeerFault::Lied("more epochs than asked for".into()))
+        }
+        Ok(chain) if has_duplicates(&chain.epochs) => {
+            Err(PeerFault::Lied("the same election block twice".into()))
+        }
+        Ok(chain) => Ok(Some(chain)),
+        Err(MacroChainError::UnknownLocators) => Ok(None),
+        Err(error) => Err(PeerFault::Failed(error.to_string())),
+    }
+}
+
+fn has_duplicates(hashes: &[Blake2bHash]) -> bool {
+    let mut seen = HashSet::new();
+    !hashes.iter().all(|hash| seen.insert(hash))
+}
+
+/// What a peer had to say of missing blocks.
+#[derive(Debug)]
+pub(crate) enum Missing {
+    /// A run of blocks that starts on one of the locators.
+    Blocks(Vec<Block>),
+    /// The peer does not know our blocks: it is behind, or on another branch.
+    UnknownLocators,
+}
+
+/// The headers between the newest of `locators` that the peer knows and `target`, or up to the
+/// next macro block. First along the peer's main chain; then, for a target on a fork, back from it.
+pub(crate) async fn missing_blocks<N: Network>(
+    network: &N,
+    peer: N::PeerId,
+    target: &Blake2bHash,
+    locators: Vec<Blake2bHash>,
+) -> Result<Missing, PeerFault> {
+    for direction in [Direction::Forward, Direction::Backward] {
+        let request = RequestMissingBlocks {
+            target_hash: target.clone(),
+            include_body: false,
+            locators: locators.clone(),
+            direction,
+        };
+        match ask(network, peer, request).await? {
+            Ok(response) => {
+                return check_run(response.blocks, target, &locators)
+                    .map(Missing::Blocks)
+                    .map_err(|reason| PeerFault::Lied(reason.into()));
+            }
+            Err(ResponseBlocksError::TargetBlockNotOnMainChain)
+                if direction == Direction::Forward => {}
+            Err(ResponseBlocksError::UnknownLocators) => return Ok(Missing::UnknownLocators),
+            Err(error) => return Err(PeerFault::Lacks(error.to_string())),
+        }
+    }
+    Err(PeerFault::Lacks(
+        "the target is on no branch of the peer".into(),
+    ))
+}
+
+/// Checks that the blocks are one run from a locator to the target or to the next macro block.
+/// Whether each block is valid is for the chain to say.
+fn check_run(
+    mut blocks: Vec<Block>,
+    target: &Blake2bHash,
+    locators: &[Blake2bHash],
+) -> Result<Vec<Block>, &'static str> {
+    if blocks.is_empty() {
+        return Err("an empty run of blocks");
+    }
+    if blocks.len() > Policy::blocks_per_batch() as usize {
+        return Err("more blocks than a batch has");
+    }
+    let last = blocks.len() - 1;
+    let mut parent: Option<(Blake2bHash, u32)> = None;
+    for (i, block) in blocks.iter_mut().enumerate() {
+        let malformed = block
+            .validators()
+            .is_some_and(|set| set.validate_structure().is_err());
+        if malformed {
+            return Err("a block with a malformed validator set");
+        }
+        match block {
+            Block::Macro(block) => block.body = None,
+            Block::Micro(block) => block.body = None,
+        }
+        let linked = match &parent {
+            Some((hash, number)) => {
+                block.parent_hash() == hash && block.block_number() == number.wrapping_add(1)
+            }
+            None => locators.contains(block.parent_hash()) || block.is_macro(),
+        };
+        if !linked {
+            return Err("blocks that are not linked");
+        }
+        if block.is_macro() && i != last && i != 0 {
+            return Err("a run that crosses a macro block");
+        }
+        parent = Some((block.hash_cached(), block.block_number()));
+    }
+    let reached = blocks.last().is_some_and(|block| block.is_macro())
+        || parent.is_some_and(|(hash, _)| hash == *target);
+    if reached {
+        Ok(blocks)
+    } else {
+        Err("a run that does not reach the target")
+    }
+}

@@ -1,0 +1,292 @@
+//! The chain as the parts of the engine share it. Every change goes through here, so that events
+//! come in the order of the changes and a snapshot is never half updated.
+
+use std::sync::Arc;
+
+use nimiq_block::{Block, MacroBlock};
+use nimiq_blockchain_interface::{PushError, PushResult};
+use nimiq_hash::Blake2bHash;
+use nimiq_primitives::policy::Policy;
+use parking_lot::{RwLock, RwLockReadGuard};
+
+use crate::{
+    chain::{BlockRef, Inspected, LightChain, Proven, Pushed, Route},
+    clock::Clock,
+    event::{EventBus, HeadKind, SyncEvent, Trust, TrustSource},
+    params::{Anchor, NetworkParams},
+};
+
+/// The three heads at one moment.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Heads {
+    pub(crate) head: BlockRef,
+    pub(crate) macro_head: BlockRef,
+    pub(crate) election_head: BlockRef,
+}
+
+#[derive(Debug)]
+struct State {
+    /// `None` until a first election block is adopted.
+    chain: Option<LightChain>,
+    trust: Trust,
+}
+
+/// A chain shared between the macro syncs, live sync and consensus. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedChain {
+    state: Arc<RwLock<State>>,
+    pub(crate) params: &'static NetworkParams,
+    /// Where trust starts.
+    anchor: Arc<Anchor>,
+    pub(crate) clock: Clock,
+    /// `None` for a chain that is walked in the background, of which nobody is told.
+    events: Option<EventBus>,
+}
+
+impl SharedChain {
+    pub(crate) fn new(
+        params: &'static NetworkParams,
+        anchor: Anchor,
+        clock: Clock,
+        events: Option<EventBus>,
+    ) -> Self {
+        let state = State {
+            chain: None,
+            trust: Trust::Optimistic,
+        };
+        let state = Arc::new(RwLock::new(state));
+        Self {
+            state,
+            params,
+            anchor: Arc::new(anchor),
+            clock,
+            events,
+        }
+    }
+
+    /// The block that trust starts from.
+    pub(crate) fn anchor(&self) -> &Anchor {
+        &self.anchor
+    }
+
+    /// An empty chain of the same network that nobody hears of.
+    pub(crate) fn silent(&self) -> Self {
+        let state = Arc::new(RwLock::new(State {
+            chain: None,
+            trust: Trust::Verified,
+        }));
+        Self {
+            state,
+            events: None,
+            ..self.clone()
+        }
+    }
+
+    /// Looks at the chain, if there is one. `f` must not come back here.
+    pub(crate) fn read<R>(&self, f: impl FnOnce(&LightChain) -> R) -> Option<R> {
+        self.guard().chain.as_ref().map(f)
+    }
+
+    fn guard(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.guard().chain.is_none()
+    }
+
+    pub(crate) fn trust(&self) -> Trust {
+        self.guard().trust
+    }
+
+    pub(crate) fn heads(&self) -> Option<Heads> {
+        self.read(|chain| Heads {
+            head: chain.head().into(),
+            macro_head: chain.macro_head().into(),
+            election_head: chain.election_head().into(),
+        })
+    }
+
+    /// The heads, with the genesis block in place of a chain that has not begun.
+    pub(crate) fn heads_or_genesis(&self) -> (Heads, Trust) {
+        let state = self.guard();
+        let heads = state.chain.as_ref().map(|chain| Heads {
+            head: chain.head().into(),
+            macro_head: chain.macro_head().into(),
+            election_head: chain.election_head().into(),
+        });
+        let heads = heads.unwrap_or_else(|| {
+            let genesis = self.params.genesis();
+            let genesis = BlockRef {
+                number: genesis.block_number,
+                hash: genesis.hash,
+                timestamp: self.params.genesis_timestamp,
+            };
+            Heads {
+                head: genesis.clone(),
+                macro_head: genesis.clone(),
+                election_head: genesis,
+            }
+        });
+        (heads, state.trust)
+    }
+
+    /// Starts the chain, unless another peer's answer has started it in the meantime. `chain` holds
+    /// an election block and perhaps a checkpoint on top. Returns whether it was taken.
+    pub(crate) fn start(&self, chain: LightChain, trust: Trust) -> bool {
+        let mut state = self.state.write();
+        if state.chain.is_some() {
+            return false;
+        }
+        let election = Block::Macro(chain.election_head().clone());
+        let head = chain.head().clone();
+        let mut adopted = vec![BlockRef::from(&election)];
+        self.emit_macro(&election, trust);
+        if head.hash() != election.hash() {
+            adopted.push(BlockRef::from(&head));
+            self.emit_macro(&head, trust);
+        }
+        self.emit_head(HeadKind::Extended, &adopted, &[], &BlockRef::from(&head));
+        state.chain = Some(chain);
+        if state.trust != trust || trust == Trust::Optimistic {
+            state.trust = trust;
+            self.emit_trust(trust, TrustSource::Peers, head.block_number());
+        }
+        true
+    }
+
+    /// A chain of one election block, not yet shared with anybody.
+    pub(crate) fn draft(&self, election: MacroBlock) -> Result<LightChain, PushError> {
+        LightChain::starting_at(self.params, self.clock.clone(), election)
+    }
+
+    pub(crate) fn inspect(&self, block: Block, route: Route) -> Result<Inspected, PushError> {
+        match &self.guard().chain {
+            Some(chain) => chain.inspect(block, route),
+            None => Err(PushError::Orphan),
+        }
+    }
+
+    pub(crate) fn commit(&self, proven: Proven) -> Result<Pushed, PushError> {
+        let mut state = self.state.write();
+        let trust = state.trust;
+        let block = proven.block().clone();
+        let Some(chain) = &mut state.chain else {
+            return Err(PushError::Orphan);
+        };
+        let pushed = chain.commit(proven)?;
+        let kind = match pushed.result {
+            PushResult::Extended => HeadKind::Extended,
+            PushResult::Rebranched => HeadKind::Rebranched,
+            PushResult::Known | PushResult::Forked | PushResult::Ignored => return Ok(pushed),
+        };
+        if block.is_macro() {
+            // In a chain walked from its anchor each block is as good as the anchor.
+            self.emit_macro(&block, trust);
+        }
+        self.emit_head(
+            kind,
+            &pushed.adopted,
+            &pushed.reverted,
+            &BlockRef::from(chain.head()),
+        );
+        Ok(pushed)
+    }
+
+    /// Gives up the chain, and goes on with `verified`, a chain that was walked from the anchor, if
+    /// there is one. Tells what was reverted.
+    pub(crate) fn replace(&self, verified: Option<LightChain>) {
+        let mut state = self.state.write();
+        let old = state.chain.take();
+        let mut reverted: Vec<BlockRef> = Vec::new();
+        if let Some(old) = &old {
+            let kept = |hash: &Blake2bHash| {
+                verified
+                    .as_ref()
+                    .is_some_and(|new| new.is_on_main_chain(hash) || new.knows_election(hash))
+            };
+            reverted.extend(
+                std::iter::once(BlockRef::from(old.election_head()))
+                    .chain(old.main_chain().map(BlockRef::from))
+                    .filter(|block| !kept(&block.hash)),
+            );
+            reverted.sort_by_key(|block| block.number);
+            reverted.dedup();
+        }
+        state.trust = Trust::Optimistic;
+        state.chain = verified;
+        let head = match &state.chain {
+            Some(chain) => BlockRef::from(chain.head()),
+            None => BlockRef {
+                number: self.params.genesis().block_number,
+                hash: self.params.genesis().hash,
+                timestamp: self.params.genesis_timestamp,
+            },
+        };
+        if !reverted.is_empty() {
+            self.emit_head(HeadKind::Rebranched, &[], &reverted, &head);
+        }
+    }
+
+    /// Sets how far the chain is to be trusted from now on.
+    pub(crate) fn set_trust(&self, trust: Trust, via: TrustSource) {
+        let mut state = self.state.write();
+        let Some(number) = state
+            .chain
+            .as_ref()
+            .map(|chain| chain.macro_head().block_number())
+        else {
+            return;
+        };
+        if state.trust != trust {
+            state.trust = trust;
+            self.emit_trust(trust, via, number);
+        }
+    }
+
+    /// A copy, for a fallback that continues where the background walk stands.
+    pub(crate) fn snapshot(&self) -> Option<LightChain> {
+        self.guard().chain.clone()
+    }
+
+    fn emit_macro(&self, block: &Block, trust: Trust) {
+        self.emit(|| SyncEvent::MacroBlock {
+            block_number: block.block_number(),
+            hash: block.hash().to_hex(),
+            epoch: Policy::epoch_at(block.block_number()),
+            election: block.is_election(),
+            trust,
+        });
+    }
+
+    fn emit_head(
+        &self,
+        kind: HeadKind,
+        adopted: &[BlockRef],
+        reverted: &[BlockRef],
+        head: &BlockRef,
+    ) {
+        let hex = |blocks: &[BlockRef]| blocks.iter().map(|block| block.hash.to_hex()).collect();
+        self.emit(|| SyncEvent::Head {
+            kind,
+            block_number: head.number,
+            hash: head.hash.to_hex(),
+            adopted: hex(adopted),
+            reverted: hex(reverted),
+        });
+    }
+
+    fn emit_trust(&self, level: Trust, via: TrustSource, block_number: u32) {
+        self.emit(|| SyncEvent::Trust {
+            level,
+            via,
+            block_number,
+        });
+    }
+
+    pub(crate) fn emit(&self, event: impl FnOnce() -> SyncEvent) {
+        if let Some(events) = &self.events {
+            events.emit(event());
+        }
+    }
+}
