@@ -81,18 +81,30 @@ function endChildren(signal = 'SIGTERM') {
 }
 process.once('exit', () => endChildren());
 
-/** Ends children and then this process when the user or a supervisor asks for it. */
-export function endOnSignals(cleanUp = async () => {}) {
-    for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]]) {
+/**
+ * Ends children and then this process when the user or a supervisor asks for it. `cleanUp` gets 5 s. The exit
+ * code is `code`, or the shell's usual one for the signal.
+ */
+export function endOnSignals(cleanUp = async () => {}, code) {
+    let since;
+    for (const [signal, usual] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]]) {
         process.on(signal, async () => {
-            if (interrupted) process.exit(code);
+            if (interrupted) {
+                // Ctrl-C under npm arrives twice, from the terminal and from npm. Later means impatience.
+                if (performance.now() - since > 500) process.exit(usual);
+                return;
+            }
             interrupted = true;
+            since = performance.now();
+            setTimeout(() => process.exit(usual), 5000);
             endChildren('SIGTERM');
             try {
                 await cleanUp(signal);
-            } finally {
-                process.exit(code);
+            } catch (error) {
+                say(`${red('✗')} while ending: ${error.message}`);
+                process.exit(usual);
             }
+            process.exit(code ?? usual);
         });
     }
 }
@@ -110,11 +122,12 @@ export function start(command, args = [], options = {}) {
  * Runs `command` to its end, each line of its output on stderr behind `label`.
  *
  * Options: `label` (default: the command's name), `env` (added to the scripts' own), `cwd`, `quiet` (output
- * is kept and shown only on failure), `allowFailure` (resolve with the code), `timeoutMs`.
+ * is kept and shown only on failure), `onLine` (gets each line; what it returns is shown instead),
+ * `allowFailure` (resolve with the code), `timeoutMs`.
  * Resolves with `{ code, output }` (`output`: the last 64 kB), rejects with `Failure`.
  */
 export function run(command, args = [], options = {}) {
-    const { label = command.split('/').pop(), quiet = false, allowFailure = false, timeoutMs } = options;
+    const { label = command.split('/').pop(), quiet = false, onLine = (line) => line, allowFailure = false, timeoutMs } = options;
     return new Promise((done, fail) => {
         const child = start(command, args, {
             cwd: options.cwd || root,
@@ -129,19 +142,23 @@ export function run(command, args = [], options = {}) {
                   child.kill('SIGKILL');
               }, timeoutMs)
             : undefined;
+        const show = (raw) => {
+            // Programs that redraw one line use a bare \r: the last state of it is what counts.
+            const line = onLine(raw.split('\r').pop());
+            if (line !== undefined) say(`${dim(`${label} │`)} ${line}`);
+        };
         for (const stream of [child.stdout, child.stderr]) {
             let rest = '';
             stream.setEncoding('utf8');
             stream.on('data', (chunk) => {
                 output = (output + chunk).slice(-65536);
                 if (quiet) return;
-                // Programs that redraw one line use a bare \r: show the last state of it only.
                 const lines = (rest + chunk).split('\n');
                 rest = lines.pop();
-                for (const line of lines) say(`${dim(`${label} │`)} ${line.split('\r').pop()}`);
+                lines.forEach(show);
             });
             stream.on('end', () => {
-                if (rest && !quiet) say(`${dim(`${label} │`)} ${rest.split('\r').pop()}`);
+                if (rest && !quiet) show(rest);
             });
         }
         child.once('error', (error) => {

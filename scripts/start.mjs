@@ -1,0 +1,159 @@
+// `npm start`: from a clean checkout to a page that syncs to real Nimiq nodes on this machine.
+//
+//     npm start [-- options]
+//       --headless          watch the page in headless Chromium instead of serving it: every sync event is one
+//                           JSON line on stdout; ends with 0 after 5 new live heads
+//       --adversary [KIND]  add a lying peer (default: conflicting-election)
+//       --epochs N          prefilled epochs (default 3)
+//       --nodes N           honest nodes (default 3)
+//       --port N            of the page (default: any free one)
+//       --timeout S         of --headless, from opening the page (default 60)
+
+import { parseArgs } from 'node:util';
+
+import { launchBrowser } from './lib/browser.mjs';
+import { ADVERSARIES_WITH_FALLBACK, DEFAULT_ADVERSARY, buildNode, peerIdOf, startDevnet } from './lib/devnet.mjs';
+import { Failure, bold, dim, elapsed, endOnSignals, main, run, say, step } from './lib/env.mjs';
+import { buildPage, pageDir } from './lib/page.mjs';
+import { serve } from './serve.mjs';
+import { setup } from './setup.mjs';
+
+/** What `--headless` waits for. */
+const LIVE_HEADS = 5;
+
+main(async () => {
+    const from = performance.now();
+    const options = parse(process.argv.slice(2));
+    let devnet;
+    let server;
+    let browser;
+    const end = async () => {
+        await browser?.close();
+        await server?.close();
+        await devnet?.stop();
+    };
+    endOnSignals(end, options.headless ? undefined : 0);
+
+    await setup('build', 'node', ...(options.headless ? ['browser'] : []));
+    await build();
+    try {
+        const adversary = options.adversary ? ` and a liar (${options.adversary})` : '';
+        devnet = await step(`Starting ${options.nodes} Nimiq nodes${adversary}, ${options.epochs} epochs prefilled`, () => startDevnet(options));
+        server = await serve({
+            mounts: { '/': pageDir, '/devnet.json': () => ({ network: devnet.network, peers: devnet.addresses }) },
+            port: options.port,
+        });
+        const died = devnet.exited.then((message) => {
+            throw new Failure(message);
+        });
+        if (options.headless) {
+            browser = await launchBrowser();
+            await Promise.race([watch(browser, server.url, devnet, options), died]);
+            return 0;
+        }
+        say();
+        for (const address of devnet.addresses) say(`  ${devnet.liars.includes(address) ? 'liar' : 'node'}  ${dim(address)}`);
+        say();
+        say(`  ${bold(`Open ${server.url}`)}   ${dim(`(ready after ${elapsed(performance.now() - from)}; Ctrl-C ends it)`)}`);
+        say();
+        await died;
+    } finally {
+        await end();
+    }
+});
+
+/** The command line, checked. */
+function parse(argv) {
+    const number = (name, value, least, most) => {
+        const n = Number(value);
+        if (!Number.isInteger(n) || n < least || n > most) throw new Failure(`--${name} takes a number from ${least} to ${most}, not "${value}"`);
+        return n;
+    };
+    // `--adversary` may stand alone, which parseArgs has no word for.
+    const args = argv.flatMap((arg, i) =>
+        arg === '--adversary' && (argv[i + 1] === undefined || argv[i + 1].startsWith('-')) ? [arg, DEFAULT_ADVERSARY] : [arg],
+    );
+    let values;
+    try {
+        ({ values } = parseArgs({
+            args,
+            options: {
+                headless: { type: 'boolean', default: false },
+                adversary: { type: 'string' },
+                epochs: { type: 'string', default: '3' },
+                nodes: { type: 'string', default: '3' },
+                port: { type: 'string', default: '0' },
+                timeout: { type: 'string', default: '60' },
+            },
+        }));
+    } catch (error) {
+        throw new Failure(error.message);
+    }
+    return {
+        headless: values.headless,
+        adversary: values.adversary,
+        epochs: number('epochs', values.epochs, 1, 1000),
+        nodes: number('nodes', values.nodes, 1, 20),
+        port: number('port', values.port, 0, 65535),
+        timeoutMs: number('timeout', values.timeout, 1, 3600) * 1000,
+    };
+}
+
+/** The npm package and the node side by side: the first ends in long single-threaded steps. */
+async function build() {
+    const [wasm, node] = await Promise.allSettled([
+        step('Building the npm package', () => run(process.execPath, ['scripts/build.mjs'], { label: 'package' })),
+        step('Building the Nimiq node (the first time takes some minutes)', buildNode),
+    ]);
+    for (const { reason } of [wasm, node]) if (reason) throw reason;
+    await step('Building the page', buildPage);
+}
+
+/** Opens the page and prints its client's events until enough live heads were seen. */
+async function watch(browser, url, devnet, { adversary, timeoutMs }) {
+    const liars = new Set(devnet.liars.map(peerIdOf));
+    const expectFallback = ADVERSARIES_WITH_FALLBACK.includes(adversary);
+    const seen = { established: false, heads: 0, fallback: false, liarConvicted: false, liarGone: false };
+
+    const page = await browser.newPage();
+    let timer;
+    const done = new Promise((resolve, reject) => {
+        const missing = () =>
+            [
+                !seen.established && 'consensus was not established',
+                seen.heads < LIVE_HEADS && `only ${seen.heads} of ${LIVE_HEADS} live heads came`,
+                expectFallback && !seen.fallback && 'no fallback was seen',
+                expectFallback && !seen.liarConvicted && 'the liar was not found out',
+                expectFallback && !seen.liarGone && 'the liar was not disconnected',
+            ].filter(Boolean);
+        timer = setTimeout(() => reject(new Failure(`after ${timeoutMs / 1000} s: ${missing().join(', ')}`)), timeoutMs);
+        page.on('crash', () => reject(new Failure('the page crashed')));
+        page.on('pageerror', (error) => reject(new Failure(`the page threw: ${error.stack || error}`)));
+        page.exposeBinding('reportEvent', (_, event) => {
+            process.stdout.write(`${JSON.stringify(event)}\n`);
+            if (event.type === 'consensus') {
+                seen.established = event.state === 'established';
+            } else if (event.type === 'head' && seen.established) {
+                seen.heads += 1;
+            } else if (event.type === 'fallback') {
+                seen.fallback = true;
+                seen.heads = 0;
+            } else if (event.type === 'macro-sync' && event.outcome === 'conflicting' && liars.has(event.peerId)) {
+                seen.liarConvicted = true;
+            } else if (event.type === 'peer-left' && liars.has(event.peerId)) {
+                seen.liarGone = true;
+            }
+            if (!missing().length) resolve();
+        })
+            // The page shows every event of its client on the document, too.
+            .then(() => page.addInitScript(() => document.addEventListener('pico-sync-event', ({ detail }) => window.reportEvent(detail))))
+            .then(() => page.goto(url))
+            .catch(reject);
+    });
+    try {
+        await done;
+    } finally {
+        clearTimeout(timer);
+    }
+    say(`✓ followed ${seen.heads} live heads${expectFallback ? ', after a fallback that the liar caused' : ''}`);
+}
