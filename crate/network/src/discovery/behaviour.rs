@@ -1,0 +1,244 @@
+//! What all discovery handshakes share: who we are, the contact book, and the checking of contacts.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use libp2p::{
+    Multiaddr, PeerId,
+    core::{Endpoint, transport::PortUse},
+    identity::Keypair,
+    swarm::{
+        CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, ToSwarm,
+    },
+};
+use nimiq_hash::Blake2bHash;
+use nimiq_network_interface::peer_info::Services;
+use nimiq_time::{Sleep, sleep};
+use parking_lot::Mutex;
+
+use super::{
+    contact::SignedPeerContact,
+    handler::{Handler, Report},
+};
+use crate::{
+    clock::Clock,
+    config::Config,
+    contacts::ContactBook,
+    error::DiscoveryError,
+    limits,
+};
+
+/// What every handshake needs.
+pub(crate) struct Shared {
+    pub(crate) identity: Keypair,
+    pub(crate) genesis_hash: Blake2bHash,
+    pub(crate) required_services: Services,
+    provided_services: Services,
+    advertised_addresses: Mutex<Vec<Multiaddr>>,
+    pub(crate) clock: Clock,
+    pub(crate) book: Mutex<ContactBook>,
+}
+
+impl Shared {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            identity: config.identity.clone(),
+            genesis_hash: config.genesis_hash.clone(),
+            required_services: config.required_services,
+            provided_services: config.provided_services,
+            advertised_addresses: Mutex::new(config.advertised_addresses.clone()),
+            clock: Clock::default(),
+            book: Mutex::new(ContactBook::new(config)),
+        }
+    }
+
+    /// Our own contact, freshly signed, dated so that the receiver doesn't take it for one from the
+    /// future: behind the network's clock as far as we know it, and behind the receiver's.
+    pub(crate) fn own_contact(&self, their_time: Option<u64>) -> Option<SignedPeerContact> {
+        let now = self.clock.network_secs();
+        let mut timestamp = now.saturating_sub(limits::CONTACT_BACKDATE.as_secs());
+        if let Some(their_time) = their_time {
+            timestamp = timestamp.min(their_time);
+        }
+        let addresses = self.advertised_addresses.lock().clone();
+        SignedPeerContact::sign(&self.identity, addresses, self.provided_services, timestamp)
+    }
+
+    /// Contacts to pass on to a peer.
+    pub(crate) fn sample(
+        &self,
+        services: Services,
+        limit: usize,
+        receiver: &PeerId,
+    ) -> Vec<SignedPeerContact> {
+        self.book.lock().sample(services, limit, receiver, self.clock.network_secs())
+    }
+}
+
+/// What discovery tells the swarm task.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A handshake is done.
+    Established {
+        peer: PeerId,
+        connection: ConnectionId,
+        address: Multiaddr,
+        services: Services,
+    },
+    /// New contacts are in the book.
+    NewContacts,
+    /// Discovery failed with this peer; all its connections are being closed.
+    Failed { peer: PeerId, error: DiscoveryError },
+}
+
+/// The discovery protocol.
+pub(crate) struct Behaviour {
+    shared: Arc<Shared>,
+    events: VecDeque<ToSwarm<Event, std::convert::Infallible>>,
+    /// Contacts received, by sender, whose signature has not been checked.
+    unverified: VecDeque<(PeerId, SignedPeerContact)>,
+    turn_timer: Option<Pin<Box<Sleep>>>,
+    housekeeping: Pin<Box<Sleep>>,
+}
+
+impl Behaviour {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            events: VecDeque::new(),
+            unverified: VecDeque::new(),
+            turn_timer: None,
+            housekeeping: Box::pin(sleep(limits::HOUSEKEEPING_INTERVAL)),
+        }
+    }
+
+    /// Queues those contacts for checking that are worth it.
+    fn receive(&mut self, sender: PeerId, contacts: Vec<SignedPeerContact>) {
+        let now = self.shared.clock.network_secs();
+        let book = self.shared.book.lock();
+        for contact in contacts {
+            if self.unverified.len() >= limits::MAX_UNVERIFIED_CONTACTS {
+                log::debug!("too many unchecked contacts, dropping those of {sender}");
+                break;
+            }
+            if book.wants(&contact, now) {
+                self.unverified.push_back((sender, contact));
+            }
+        }
+    }
+
+    /// Checks some contacts. Returns whether any was new.
+    fn verify_some(&mut self) -> bool {
+        let now = self.shared.clock.network_secs();
+        let mut new = false;
+        for _ in 0..limits::CONTACTS_PER_TURN {
+            let Some((sender, contact)) = self.unverified.pop_front() else { break };
+            match contact.verify() {
+                Some(id) => new |= self.shared.book.lock().insert(id, contact, sender, now),
+                None => {
+                    self.unverified.retain(|(other, _)| *other != sender);
+                    self.fail(sender, DiscoveryError::ForgedContact);
+                }
+            }
+        }
+        new
+    }
+
+    fn fail(&mut self, peer: PeerId, error: DiscoveryError) {
+        // In this order: the reason must be known when the connections close.
+        self.events.push_back(ToSwarm::GenerateEvent(Event::Failed { peer, error }));
+        self.events.push_back(ToSwarm::CloseConnection {
+            peer_id: peer,
+            connection: CloseConnection::All,
+        });
+    }
+}
+
+/// What the behaviour needs to know of a connection is known by its handler.
+impl NetworkBehaviour for Behaviour {
+    type ConnectionHandler = Handler;
+    type ToSwarm = Event;
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        _: ConnectionId,
+        peer: PeerId,
+        _: &Multiaddr,
+        remote_addr: &Multiaddr,
+    ) -> Result<Handler, ConnectionDenied> {
+        Ok(Handler::new(Arc::clone(&self.shared), peer, remote_addr.clone()))
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        _: ConnectionId,
+        peer: PeerId,
+        addr: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<Handler, ConnectionDenied> {
+        Ok(Handler::new(Arc::clone(&self.shared), peer, addr.clone()))
+    }
+
+    fn on_swarm_event(&mut self, _: FromSwarm<'_>) {}
+
+    fn on_connection_handler_event(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        report: Report,
+    ) {
+        match report {
+            Report::Established { contact, address } => {
+                self.shared.clock.observe(peer, contact.inner.timestamp);
+                let services = contact.inner.services;
+                let now = self.shared.clock.network_secs();
+                {
+                    let mut book = self.shared.book.lock();
+                    if book.wants(&contact, now) {
+                        book.insert(peer, *contact, peer, now);
+                    }
+                }
+                self.events.push_back(ToSwarm::GenerateEvent(Event::Established {
+                    peer,
+                    connection,
+                    address,
+                    services,
+                }));
+            }
+            Report::Contacts(contacts) => self.receive(peer, contacts),
+            Report::Failed(error) => self.fail(peer, error),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Event, std::convert::Infallible>> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Poll::Ready(event);
+            }
+            if self.housekeeping.as_mut().poll(cx).is_ready() {
+                self.housekeeping = Box::pin(sleep(limits::HOUSEKEEPING_INTERVAL));
+                self.shared.book.lock().remove_expired(self.shared.clock.network_secs());
+                continue;
+            }
+            if let Some(timer) = self.turn_timer.as_mut() {
+                if timer.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                self.turn_timer = None;
+            }
+            if self.unverified.is_empty() {
+                return Poll::Pending;
+            }
+            if self.verify_some() {
+                self.events.push_back(ToSwarm::GenerateEvent(Event::NewContacts));
+            }
+            self.turn_timer = Some(Box::pin(sleep(limits::CONTACTS_TURN_PAUSE)));
+        }
+    }
+}

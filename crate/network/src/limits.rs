@@ -1,0 +1,234 @@
+//! Every number that bounds the network layer, in one place.
+//!
+//! Those marked *protocol* are facts of the wire as nodes of the 2.3.0 release speak it: changing
+//! one makes honest peers hang up, or lets dishonest ones in. The others are ours to choose.
+
+use std::time::Duration;
+
+// --- Connections ----------------------------------------------------------------------------------
+
+/// Time for one connection to be opened, secured and multiplexed (*protocol*: the whole upgrade).
+pub const UPGRADE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Connections being opened by others at once.
+pub const MAX_PENDING_INCOMING: u32 = 16;
+
+/// Connections we are opening at once, whoever asked for them.
+pub const MAX_PENDING_OUTGOING: u32 = 16;
+
+/// Connections to one and the same peer (*protocol*: 5). Two arise when both sides dial at once.
+pub const MAX_CONNECTIONS_PER_PEER: u32 = 5;
+
+/// Inbound streams of one connection whose protocol is still being negotiated; more are reset.
+pub const MAX_NEGOTIATING_STREAMS: usize = 32;
+
+/// How often each peer is pinged, and how long the answer may take (*protocol*).
+pub const PING_INTERVAL: Duration = Duration::from_secs(15);
+/// See [`PING_INTERVAL`]. One failed ping closes the connection.
+pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long closing the network waits for its connections to say goodbye.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A browser socket that waits is looked at again this often, because its close event wakes nobody.
+pub const BROWSER_SOCKET_RECHECK: Duration = Duration::from_millis(500);
+
+// --- Dialling -------------------------------------------------------------------------------------
+
+/// Dials of the pool that may be under way at once.
+pub const MAX_POOL_DIALS: usize = 8;
+
+/// First pause before an address is dialled again; it doubles with every failure in a row.
+pub const BACKOFF_BASE: Duration = Duration::from_secs(1);
+
+/// Longest pause before an address is dialled again.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(600);
+
+/// Each pause is stretched or shortened by up to this share, so that clients don't come in waves.
+pub const BACKOFF_JITTER: f64 = 0.25;
+
+/// A connection that held this long was a good one: its address starts over with [`BACKOFF_BASE`].
+pub const GOOD_CONNECTION: Duration = Duration::from_secs(30);
+
+/// Addresses whose failures are remembered.
+pub const MAX_BACKOFFS: usize = 1024;
+
+/// How long a malicious peer's id and address are refused (*protocol*).
+pub const BAN_TIME: Duration = Duration::from_secs(600);
+
+/// Bans remembered, of peer ids and of addresses each; the one that ends first makes room.
+pub const MAX_BANS: usize = 1024;
+
+/// Connected peers without the required services beyond which newcomers of that kind are let go.
+pub const MAX_USELESS_PEERS: usize = 8;
+
+/// The pool looks at its connections at least this often while it is running.
+pub const POOL_INTERVAL: Duration = Duration::from_secs(30);
+
+/// … and at most this often.
+pub const POOL_MIN_PAUSE: Duration = Duration::from_millis(100);
+
+/// Longest multiaddr that is dialled, stored or passed on, in bytes. A DNS name has at most 255.
+pub const MAX_ADDRESS_BYTES: usize = 512;
+
+// --- Discovery ------------------------------------------------------------------------------------
+
+/// Name of the discovery protocol (*protocol*).
+pub const DISCOVERY_PROTOCOL: &str = "/nimiq/discovery/0.0.1";
+
+/// Time for each step of the handshake (*protocol*).
+pub const HANDSHAKE_STEP_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Body of a discovery message (*protocol*: the reader refuses more).
+pub const MAX_DISCOVERY_FRAME: usize = 1_000_000;
+
+/// Body of a handshake: a nonce, a hash and one address, so far less than other messages.
+pub const MAX_HANDSHAKE_FRAME: usize = 4096;
+
+/// Contacts in one message (*protocol*).
+pub const MAX_CONTACTS_PER_UPDATE: usize = 64;
+
+/// Addresses in one contact (*protocol*).
+pub const MAX_ADDRESSES_PER_CONTACT: usize = 15;
+
+/// How often we ask to be sent contacts; travels as seconds (*protocol*: nodes ask for 60).
+pub const UPDATE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Bounds for the interval a peer may ask of us (*protocol*: 30 s to 1 h). The lower one has a
+/// margin, because a node hangs up when two updates arrive less than 30 s apart.
+pub const MIN_SEND_INTERVAL: Duration = Duration::from_secs(35);
+/// See [`MIN_SEND_INTERVAL`].
+pub const MAX_SEND_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// One update is allowed per this time (*protocol*).
+pub const MIN_UPDATE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Updates that may arrive at once all the same: a page that slept reads several together.
+pub const UPDATE_BURST: u32 = 3;
+
+/// How long our acknowledgement waits for the peer's, to date our contact by the peer's own clock.
+pub const ACK_PATIENCE: Duration = Duration::from_millis(250);
+
+/// Our own contact is dated this far back: nodes silently ignore contacts from the future.
+pub const CONTACT_BACKDATE: Duration = Duration::from_secs(60);
+
+/// Contacts older than this are neither kept nor passed on (*protocol*).
+pub const MAX_CONTACT_AGE: Duration = Duration::from_secs(30 * 60);
+
+/// Contacts kept in the book.
+pub const MAX_CONTACTS: usize = 512;
+
+/// Received contacts whose signature is still to be checked; more are dropped.
+pub const MAX_UNVERIFIED_CONTACTS: usize = 512;
+
+/// Signatures checked in one go, so that a page's thread is never held up.
+pub const CONTACTS_PER_TURN: usize = 8;
+
+/// Pause between two such turns.
+pub const CONTACTS_TURN_PAUSE: Duration = Duration::from_millis(4);
+
+/// How often expired contacts are removed (*protocol*: 60 s).
+pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(60);
+
+// --- Clock ----------------------------------------------------------------------------------------
+
+/// Nodes date their contact anew every 60 s, so on average it is half of that old.
+pub const CONTACT_MEAN_AGE: Duration = Duration::from_secs(30);
+
+/// A difference to the peers' clocks up to this size is noise, and reported as none.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(90);
+
+/// Peers whose clock is remembered.
+pub const MAX_CLOCK_SAMPLES: usize = 32;
+
+// --- Requests -------------------------------------------------------------------------------------
+
+/// Name of the request/response protocol (*protocol*).
+pub const REQUEST_PROTOCOL: &str = "/nimiq/reqres/0.0.1";
+
+/// Largest request (*protocol*: 20 KiB).
+pub const MAX_REQUEST_BYTES: usize = nimiq_network_interface::network::MIN_SUPPORTED_REQ_SIZE;
+
+/// Largest response (*protocol*: 10 MiB).
+pub const MAX_RESPONSE_BYTES: usize = nimiq_network_interface::network::MIN_SUPPORTED_RESP_SIZE;
+
+/// Time for one request, from sending to the decoded answer (*protocol*).
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Request streams of one connection at once, both directions together.
+pub const MAX_REQUEST_STREAMS: usize = 128;
+
+/// Requests of ours under way at once; further callers wait for their turn.
+pub const MAX_REQUESTS_IN_FLIGHT: usize = 256;
+
+/// Requests of ours under way at once with one peer; further ones fail.
+pub const MAX_REQUESTS_PER_PEER: usize = 64;
+
+/// Requests of others waiting for our answer; further ones are refused.
+pub const MAX_UNANSWERED_REQUESTS: usize = 256;
+
+/// Bytes of responses held in memory at once, of all peers together: six of the largest.
+pub const MAX_RESPONSE_MEMORY: usize = 64 * 1024 * 1024;
+
+/// Memory for a frame is taken in steps of this size, as its bytes arrive and not as announced.
+pub const FRAME_CHUNK: usize = 16 * 1024;
+
+/// Requests waiting for their receiver, for each type.
+pub const REQUEST_QUEUE: usize = 64;
+
+/// Request types that can have a receiver.
+pub const MAX_REQUEST_RECEIVERS: usize = 64;
+
+/// A peer that goes over a rate limit by this factor within one window floods us, and is dropped.
+pub const FLOOD_FACTOR: u32 = 8;
+
+/// Request limit, for each peer and window, of all types that nobody receives.
+pub const UNRECEIVED_LIMIT: u32 = 100;
+
+/// Rate limit counters kept for peers that have left, so that reconnecting doesn't reset them.
+pub const MAX_RATE_COUNTERS: usize = 4096;
+
+// --- Gossip ---------------------------------------------------------------------------------------
+
+/// Largest gossip RPC (*protocol*: 1 MiB).
+pub const MAX_GOSSIP_BYTES: usize = nimiq_network_interface::network::MIN_SUPPORTED_MSG_SIZE;
+
+/// Gossip heartbeat (*protocol*).
+pub const GOSSIP_HEARTBEAT: Duration = Duration::from_millis(700);
+
+/// Peers of a topic's mesh below which more are added (*protocol*). The other mesh numbers are
+/// libp2p's defaults.
+pub const GOSSIP_MESH_LOW: usize = 3;
+
+/// Topics one peer may subscribe to, and subscriptions in one message. A node has about ten.
+pub const MAX_GOSSIP_TOPICS_PER_PEER: usize = 128;
+
+/// Topics we can subscribe to.
+pub const MAX_OWN_TOPICS: usize = 64;
+
+/// Messages in one gossip RPC.
+pub const MAX_GOSSIP_MESSAGES_PER_RPC: usize = 256;
+
+/// Gossip messages queued for one slow peer.
+pub const GOSSIP_SEND_QUEUE: usize = 512;
+
+/// Messages of one peer that can't be decoded or are too large before it is dropped. More than one,
+/// because a message of a newer release must not cost us all peers at once.
+pub const MAX_GOSSIP_STRIKES: u32 = 3;
+
+/// Largest buffer a topic can ask for.
+pub const MAX_TOPIC_BUFFER: usize = 1024;
+
+// --- Channels -------------------------------------------------------------------------------------
+
+/// Commands waiting for the swarm task; senders wait when it is full.
+pub const COMMAND_QUEUE: usize = 256;
+
+/// Validation results waiting for the swarm task; more are dropped and counted.
+pub const FEEDBACK_QUEUE: usize = 1024;
+
+/// Events kept for a slow subscriber before it is told that it missed some.
+pub const EVENT_QUEUE: usize = 256;
+
+/// Steps the swarm task takes before it lets a page's other tasks run.
+pub const STEPS_PER_TURN: usize = 64;

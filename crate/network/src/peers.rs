@@ -1,0 +1,103 @@
+//! The table of connected peers, shared between the swarm task, which alone writes it, and the
+//! handles, which read it.
+
+use std::{collections::HashMap, time::Duration};
+
+use libp2p::{Multiaddr, PeerId};
+use nimiq_network_interface::peer_info::{PeerInfo, Services};
+use parking_lot::RwLock;
+
+/// What carries a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// TCP and WebSocket, the only transport nodes listen on.
+    WebSocket,
+    /// WebRTC data channels, as a gateway offers them to browsers.
+    WebRtc,
+}
+
+impl Transport {
+    /// The name used in the public API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WebSocket => "websocket",
+            Self::WebRtc => "webrtc",
+        }
+    }
+}
+
+/// One connected peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerStatus {
+    /// Its id.
+    pub peer_id: PeerId,
+    /// The address it was reached at or came from.
+    pub address: Multiaddr,
+    /// What carries the connection.
+    pub transport: Transport,
+    /// Round trip of the last ping; `None` until the first has come back.
+    pub rtt: Option<Duration>,
+    /// The services it offers, by its own signed contact.
+    pub services: Services,
+}
+
+/// Peers that have completed the discovery handshake.
+#[derive(Debug, Default)]
+pub(crate) struct PeerTable {
+    peers: RwLock<HashMap<PeerId, PeerStatus>>,
+}
+
+impl PeerTable {
+    pub(crate) fn insert(&self, status: PeerStatus) {
+        self.peers.write().insert(status.peer_id, status);
+    }
+
+    pub(crate) fn remove(&self, peer: &PeerId) -> Option<PeerStatus> {
+        self.peers.write().remove(peer)
+    }
+
+    pub(crate) fn clear(&self) {
+        self.peers.write().clear();
+    }
+
+    pub(crate) fn set_rtt(&self, peer: &PeerId, rtt: Duration) {
+        if let Some(status) = self.peers.write().get_mut(peer) {
+            status.rtt = Some(rtt);
+        }
+    }
+
+    pub(crate) fn contains(&self, peer: &PeerId) -> bool {
+        self.peers.read().contains_key(peer)
+    }
+
+    pub(crate) fn ids(&self) -> Vec<PeerId> {
+        self.peers.read().keys().copied().collect()
+    }
+
+    pub(crate) fn all(&self) -> Vec<PeerStatus> {
+        self.peers.read().values().cloned().collect()
+    }
+
+    pub(crate) fn info(&self, peer: &PeerId) -> Option<PeerInfo> {
+        let peers = self.peers.read();
+        let status = peers.get(peer)?;
+        Some(PeerInfo::new(status.address.clone(), status.services))
+    }
+
+    pub(crate) fn offers(&self, peer: &PeerId, services: Services) -> bool {
+        self.peers.read().get(peer).is_some_and(|status| status.services.contains(services))
+    }
+
+    pub(crate) fn with_services(&self, services: Services) -> Vec<PeerId> {
+        let peers = self.peers.read();
+        peers
+            .values()
+            .filter(|status| status.services.contains(services))
+            .map(|status| status.peer_id)
+            .collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.peers.read().len()
+    }
+}

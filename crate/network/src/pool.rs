@@ -1,0 +1,274 @@
+//! Decides whom to dial and when. Pure: it is told what happened and what time it is, and says which
+//! addresses to dial now; the swarm task does it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use libp2p::{Multiaddr, PeerId};
+use rand::{Rng, RngExt, seq::SliceRandom};
+use web_time::Instant;
+
+use crate::{address, limits};
+
+/// How often an address failed in a row, and when it may be dialled again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Backoff {
+    failures: u32,
+    until: Instant,
+}
+
+/// The pause after so many failures in a row; `jitter` is between -1 and 1.
+pub(crate) fn pause(failures: u32, jitter: f64) -> Duration {
+    let doublings = failures.saturating_sub(1).min(20);
+    let pause = limits::BACKOFF_BASE.saturating_mul(1 << doublings).min(limits::BACKOFF_MAX);
+    pause.mul_f64(1.0 + limits::BACKOFF_JITTER * jitter.clamp(-1.0, 1.0))
+}
+
+/// What the swarm is doing at the moment.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    /// Connected peers that offer the required services.
+    pub(crate) useful: usize,
+    /// Dials under way.
+    pub(crate) dialling: usize,
+    /// Everybody connected.
+    pub(crate) peers: HashSet<PeerId>,
+    /// Addresses connected to or being dialled, without peer ids.
+    pub(crate) addresses: HashSet<Multiaddr>,
+}
+
+/// An address that could be dialled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    /// Whose it is, if known.
+    pub(crate) peer: Option<PeerId>,
+    /// The address, without peer id.
+    pub(crate) address: Multiaddr,
+}
+
+impl Candidate {
+    pub(crate) fn new(address: &Multiaddr) -> Self {
+        Self { peer: address::peer_id_of(address), address: address::without_peer_id(address) }
+    }
+}
+
+/// What to do now.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// Dial these.
+    pub(crate) dial: Vec<Candidate>,
+    /// Look again at this time at the latest.
+    pub(crate) again_at: Option<Instant>,
+}
+
+/// The connection pool.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    desired: usize,
+    seeds: Vec<Candidate>,
+    backoffs: HashMap<Multiaddr, Backoff>,
+}
+
+impl Pool {
+    pub(crate) fn new(desired: usize, seeds: &[Multiaddr]) -> Self {
+        Self { desired, seeds: seeds.iter().map(Candidate::new).collect(), backoffs: HashMap::new() }
+    }
+
+    /// Whom to dial now. `contacts` are the candidates of the contact book, `banned` those that must
+    /// not be tried.
+    pub(crate) fn plan(
+        &self,
+        view: &View,
+        contacts: Vec<Candidate>,
+        banned: impl Fn(&Candidate) -> bool,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Plan {
+        let wanted = self
+            .desired
+            .saturating_sub(view.useful + view.dialling)
+            .min(limits::MAX_POOL_DIALS.saturating_sub(view.dialling));
+        let mut plan = Plan::default();
+        if wanted == 0 {
+            return plan;
+        }
+        // Seeds and contacts in one random order: seeds alone would be found at their limits, and
+        // contacts alone could all be of one liar's making. Before the first peer, only seeds exist
+        // or are to be preferred, for they were chosen by the user.
+        let mut candidates = contacts;
+        candidates.shuffle(rng);
+        let mut seeds = self.seeds.clone();
+        seeds.shuffle(rng);
+        candidates.splice(0..0, seeds);
+        if view.useful > 0 {
+            candidates.shuffle(rng);
+        }
+        let mut chosen = HashSet::new();
+        for candidate in candidates {
+            let connected = candidate.peer.is_some_and(|peer| view.peers.contains(&peer))
+                || view.addresses.contains(&candidate.address);
+            if connected || banned(&candidate) || chosen.contains(&candidate.address) {
+                continue;
+            }
+            if let Some(backoff) = self.backoffs.get(&candidate.address)
+                && now < backoff.until
+            {
+                plan.again_at = earliest(plan.again_at, backoff.until);
+                continue;
+            }
+            if plan.dial.len() < wanted {
+                chosen.insert(candidate.address.clone());
+                plan.dial.push(candidate);
+            }
+        }
+        plan
+    }
+
+    /// A dial of this address failed, or its connection didn't last.
+    pub(crate) fn failed(&mut self, address: &Multiaddr, now: Instant, rng: &mut impl Rng) {
+        let address = address::without_peer_id(address);
+        if !self.backoffs.contains_key(&address) && self.backoffs.len() >= limits::MAX_BACKOFFS {
+            self.forget_oldest();
+        }
+        let backoff = self.backoffs.entry(address).or_insert(Backoff { failures: 0, until: now });
+        backoff.failures = backoff.failures.saturating_add(1);
+        backoff.until = now + pause(backoff.failures, rng.random_range(-1.0..=1.0));
+    }
+
+    /// A peer left this address after it had been connected for a while.
+    pub(crate) fn left(
+        &mut self,
+        address: &Multiaddr,
+        connected: Duration,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) {
+        if connected >= limits::GOOD_CONNECTION {
+            self.backoffs.remove(&address::without_peer_id(address));
+        }
+        self.failed(address, now, rng);
+    }
+
+    /// Lets every address be dialled at once: after the user, or the browser, said that the network
+    /// is back.
+    pub(crate) fn forget_failures(&mut self) {
+        self.backoffs.clear();
+    }
+
+    fn forget_oldest(&mut self) {
+        let oldest = self.backoffs.iter().min_by_key(|(_, backoff)| backoff.until);
+        if let Some(address) = oldest.map(|(address, _)| address.clone()) {
+            self.backoffs.remove(&address);
+        }
+    }
+}
+
+fn earliest(known: Option<Instant>, other: Instant) -> Option<Instant> {
+    Some(known.map_or(other, |known| known.min(other)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn seeds(n: usize) -> Vec<Multiaddr> {
+        (0..n).map(|i| format!("/ip4/1.2.3.4/tcp/{}/ws", i + 1).parse().unwrap()).collect()
+    }
+
+    fn plan(pool: &Pool, view: &View, now: Instant) -> Plan {
+        pool.plan(view, Vec::new(), |_| false, now, &mut rand::rng())
+    }
+
+    #[test]
+    fn dials_what_is_missing_and_no_more() {
+        let pool = Pool::new(3, &seeds(10));
+        let now = Instant::now();
+        assert_eq!(plan(&pool, &View::default(), now).dial.len(), 3);
+        let view = View { useful: 1, dialling: 1, ..View::default() };
+        assert_eq!(plan(&pool, &view, now).dial.len(), 1);
+        let view = View { useful: 3, ..View::default() };
+        assert!(plan(&pool, &view, now).dial.is_empty());
+        let pool = Pool::new(100, &seeds(100));
+        assert_eq!(plan(&pool, &View::default(), now).dial.len(), limits::MAX_POOL_DIALS);
+    }
+
+    #[test]
+    fn neither_the_connected_nor_the_banned_nor_one_address_twice() {
+        let mut all = seeds(3);
+        all.push(all[0].clone());
+        let pool = Pool::new(10, &all);
+        let view = View { addresses: [all[1].clone()].into(), ..View::default() };
+        let banned = |candidate: &Candidate| candidate.address == all[2];
+        let plan = pool.plan(&view, Vec::new(), banned, Instant::now(), &mut rand::rng());
+        assert_eq!(plan.dial, [Candidate::new(&all[0])]);
+        let peer = PeerId::random();
+        let contact = Candidate { peer: Some(peer), address: seeds(9)[8].clone() };
+        let view = View { peers: [peer].into(), addresses: all.into_iter().collect(), ..View::default() };
+        let plan = pool.plan(&view, vec![contact], |_| false, Instant::now(), &mut rand::rng());
+        assert!(plan.dial.is_empty());
+    }
+
+    #[test]
+    fn a_failed_address_waits_and_then_comes_again() {
+        let mut pool = Pool::new(1, &seeds(1));
+        let now = Instant::now();
+        pool.failed(&seeds(1)[0], now, &mut rand::rng());
+        let waiting = plan(&pool, &View::default(), now);
+        assert!(waiting.dial.is_empty());
+        let again_at = waiting.again_at.unwrap();
+        assert!(again_at <= now + pause(1, 1.0));
+        assert_eq!(plan(&pool, &View::default(), again_at).dial.len(), 1);
+        pool.forget_failures();
+        assert_eq!(plan(&pool, &View::default(), now).dial.len(), 1);
+    }
+
+    #[test]
+    fn a_good_connection_clears_the_record() {
+        let mut pool = Pool::new(1, &seeds(1));
+        let (address, now) = (&seeds(1)[0], Instant::now());
+        for _ in 0..10 {
+            pool.failed(address, now, &mut rand::rng());
+        }
+        pool.left(address, limits::GOOD_CONNECTION, now, &mut rand::rng());
+        assert_eq!(pool.backoffs[address].failures, 1);
+        // Seen as bad: a peer that hangs up at once each time.
+        pool.left(address, Duration::ZERO, now, &mut rand::rng());
+        assert_eq!(pool.backoffs[address].failures, 2);
+    }
+
+    #[test]
+    fn seeds_come_first_while_nobody_is_connected() {
+        let pool = Pool::new(2, &seeds(2));
+        let contacts: Vec<_> = seeds(100)[2..].iter().map(Candidate::new).collect();
+        let plan = pool.plan(&View::default(), contacts, |_| false, Instant::now(), &mut rand::rng());
+        let dialled: HashSet<_> = plan.dial.into_iter().map(|c| c.address).collect();
+        assert_eq!(dialled, seeds(2).into_iter().collect());
+    }
+
+    proptest! {
+        #[test]
+        fn pauses_grow_and_are_bounded(failures in 1u32.., jitter in -1.0f64..=1.0) {
+            let this = pause(failures, jitter);
+            let slack = 1.0 + limits::BACKOFF_JITTER;
+            prop_assert!(this >= limits::BACKOFF_BASE.mul_f64(1.0 - limits::BACKOFF_JITTER));
+            prop_assert!(this <= limits::BACKOFF_MAX.mul_f64(slack));
+            prop_assert!(pause(failures.saturating_add(1), 0.0) >= pause(failures, 0.0));
+        }
+
+        #[test]
+        fn records_are_bounded(ports in prop::collection::vec(any::<u16>(), 0..3000)) {
+            let mut pool = Pool::new(1, &[]);
+            let now = Instant::now();
+            for (i, port) in ports.iter().enumerate() {
+                let address = format!("/ip4/1.2.3.{}/tcp/{port}/ws", i % 256).parse().unwrap();
+                pool.failed(&address, now, &mut rand::rng());
+            }
+            prop_assert!(pool.backoffs.len() <= limits::MAX_BACKOFFS);
+        }
+    }
+}

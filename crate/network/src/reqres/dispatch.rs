@@ -1,0 +1,301 @@
+//! Brings requests to those who receive them, and answers to those who wait for them.
+
+use std::{collections::HashMap, sync::Arc};
+
+use libp2p::{
+    PeerId,
+    request_response::{
+        Event, InboundRequestId, Message, OutboundFailure, OutboundRequestId, ResponseChannel,
+    },
+};
+use nimiq_network_interface::request::{
+    InboundRequestError, OutboundRequestError, RequestError, RequestType, peek_type,
+};
+use nimiq_serde::Serialize;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use web_time::Instant;
+
+use super::{
+    codec::{Codec, Frame, Payload},
+    rate_limit::{RateLimit, RateLimiter, Verdict},
+};
+use crate::{
+    command::{Reply, answer},
+    error::{NetworkError, Violation},
+    limits,
+};
+
+type Requests = libp2p::request_response::Behaviour<Codec>;
+
+/// A request on its way to its receiver.
+pub(crate) type Incoming = (Payload, InboundRequestId, PeerId);
+
+/// Who receives requests of one type.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    pub(crate) sender: mpsc::Sender<Incoming>,
+    pub(crate) limit: RateLimit,
+}
+
+/// The receivers, shared with the handles, so that registering one takes effect at once.
+#[derive(Debug, Default)]
+pub(crate) struct Receivers {
+    by_type: Mutex<HashMap<RequestType, Receiver>>,
+}
+
+impl Receivers {
+    /// Registers a receiver in place of an earlier one. `false` if there are too many.
+    pub(crate) fn register(&self, request_type: RequestType, receiver: Receiver) -> bool {
+        let mut by_type = self.by_type.lock();
+        by_type.retain(|_, receiver| !receiver.sender.is_closed());
+        if by_type.len() >= limits::MAX_REQUEST_RECEIVERS && !by_type.contains_key(&request_type) {
+            return false;
+        }
+        by_type.insert(request_type, receiver);
+        true
+    }
+
+    fn find(&self, request_type: RequestType) -> Option<(mpsc::Sender<Incoming>, RateLimit)> {
+        let mut by_type = self.by_type.lock();
+        let receiver = by_type.get(&request_type)?;
+        if receiver.sender.is_closed() {
+            by_type.remove(&request_type);
+            return None;
+        }
+        Some((receiver.sender.clone(), receiver.limit))
+    }
+
+    pub(crate) fn clear(&self) {
+        self.by_type.lock().clear();
+    }
+}
+
+#[derive(Debug)]
+struct Outstanding {
+    peer: PeerId,
+    request_type: RequestType,
+    reply: Reply<Result<Payload, RequestError>>,
+}
+
+/// What rate limits are counted by: the types somebody receives, and all others together, so that
+/// inventing types gives nobody more requests.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Received(RequestType),
+    Unreceived,
+}
+
+/// Requests under way, in both directions.
+pub(crate) struct Dispatch {
+    receivers: Arc<Receivers>,
+    outstanding: HashMap<OutboundRequestId, Outstanding>,
+    unanswered: HashMap<InboundRequestId, ResponseChannel<Frame>>,
+    limiter: RateLimiter<Kind>,
+    refused: u64,
+}
+
+impl Dispatch {
+    pub(crate) fn new(receivers: Arc<Receivers>) -> Self {
+        Self {
+            receivers,
+            outstanding: HashMap::new(),
+            unanswered: HashMap::new(),
+            limiter: RateLimiter::new(limits::MAX_RATE_COUNTERS),
+            refused: 0,
+        }
+    }
+
+    /// Requests refused because their receiver was too slow, since the beginning.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Sends a request to a connected peer.
+    pub(crate) fn send(
+        &mut self,
+        requests: &mut Requests,
+        peer: PeerId,
+        request_type: RequestType,
+        payload: Vec<u8>,
+        reply: Reply<Result<Payload, RequestError>>,
+    ) {
+        // libp2p would dial the peer for it, behind the pool's back.
+        let error = if !requests.is_connected(&peer) {
+            OutboundRequestError::ConnectionClosed
+        } else if payload.len() > limits::MAX_REQUEST_BYTES {
+            OutboundRequestError::SerializationError
+        } else if self.in_flight(&peer) >= limits::MAX_REQUESTS_PER_PEER {
+            OutboundRequestError::Other("too many requests under way to this peer".to_owned())
+        } else {
+            let id = requests.send_request(&peer, payload.into());
+            self.outstanding.insert(id, Outstanding { peer, request_type, reply });
+            return;
+        };
+        answer(reply, Err(error.into()));
+    }
+
+    fn in_flight(&self, peer: &PeerId) -> usize {
+        self.outstanding.values().filter(|outstanding| outstanding.peer == *peer).count()
+    }
+
+    /// Answers a request.
+    pub(crate) fn respond(
+        &mut self,
+        requests: &mut Requests,
+        id: InboundRequestId,
+        payload: Vec<u8>,
+    ) -> Result<(), NetworkError> {
+        let channel = self.unanswered.remove(&id).ok_or(NetworkError::UnknownRequest)?;
+        if payload.len() > limits::MAX_RESPONSE_BYTES {
+            return Err(NetworkError::ResponseTooLarge(payload.len()));
+        }
+        requests.send_response(channel, payload.into()).map_err(|_| NetworkError::UnknownRequest)
+    }
+
+    /// Handles an event. Returns the rule that the peer broke by it, if any.
+    pub(crate) fn on_event(
+        &mut self,
+        requests: &mut Requests,
+        event: Event<Frame, Frame>,
+    ) -> Option<(PeerId, Violation)> {
+        match event {
+            Event::Message { peer, message, .. } => match message {
+                Message::Request { request_id, request, channel } => {
+                    self.on_request(requests, peer, request_id, request, channel)
+                }
+                Message::Response { request_id, response } => {
+                    self.on_response(peer, request_id, response)
+                }
+            }
+            .map(|violation| (peer, violation)),
+            Event::OutboundFailure { request_id, error, .. } => {
+                if let Some(outstanding) = self.outstanding.remove(&request_id) {
+                    answer(outstanding.reply, Err(outbound_error(error).into()));
+                }
+                None
+            }
+            Event::InboundFailure { request_id, .. } => {
+                self.unanswered.remove(&request_id);
+                None
+            }
+            Event::ResponseSent { .. } => None,
+        }
+    }
+
+    fn on_request(
+        &mut self,
+        requests: &mut Requests,
+        peer: PeerId,
+        id: InboundRequestId,
+        frame: Frame,
+        channel: ResponseChannel<Frame>,
+    ) -> Option<Violation> {
+        let payload = match frame {
+            Frame::Whole(payload) => payload,
+            // Given up before it was sent.
+            Frame::Nothing | Frame::NoMemory => return None,
+            Frame::Truncated => return Some(Violation::MalformedRequest(None)),
+            Frame::Oversized(size) => return Some(Violation::OversizedRequest(size)),
+        };
+        let Ok(request_type) = peek_type(payload.bytes()) else {
+            return Some(Violation::MalformedRequest(None));
+        };
+        let receiver = self.receivers.find(request_type);
+        let (kind, limit) = match &receiver {
+            Some((_, limit)) => (Kind::Received(request_type), *limit),
+            None => (
+                Kind::Unreceived,
+                RateLimit {
+                    max: limits::UNRECEIVED_LIMIT,
+                    window: limits::REQUEST_TIMEOUT,
+                },
+            ),
+        };
+        let verdict = self.limiter.count(peer, kind, limit, Instant::now());
+        let refusal = match (verdict, receiver) {
+            (Verdict::Flood, _) => return Some(Violation::RequestFlood(request_type.type_id())),
+            (Verdict::Refused, _) => InboundRequestError::ExceedsRateLimit,
+            (Verdict::Allowed, None) => InboundRequestError::NoReceiver,
+            (Verdict::Allowed, Some((sender, _))) => {
+                return self.deliver(requests, (payload, id, peer), request_type, &sender, channel);
+            }
+        };
+        refuse(requests, channel, refusal);
+        None
+    }
+
+    fn deliver(
+        &mut self,
+        requests: &mut Requests,
+        incoming: Incoming,
+        request_type: RequestType,
+        sender: &mpsc::Sender<Incoming>,
+        channel: ResponseChannel<Frame>,
+    ) -> Option<Violation> {
+        let id = incoming.1;
+        let full = self.unanswered.len() >= limits::MAX_UNANSWERED_REQUESTS;
+        if full || sender.try_send(incoming).is_err() {
+            self.refused += 1;
+            refuse(requests, channel, InboundRequestError::ExceedsRateLimit);
+        } else if request_type.requires_response() {
+            self.unanswered.insert(id, channel);
+        } else {
+            // One-way messages are answered for their receiver, who doesn't.
+            send(requests, channel, Ok(()));
+        }
+        None
+    }
+
+    fn on_response(
+        &mut self,
+        peer: PeerId,
+        id: OutboundRequestId,
+        frame: Frame,
+    ) -> Option<Violation> {
+        let outstanding = self.outstanding.remove(&id)?;
+        let mut violation = None;
+        let result = match frame {
+            Frame::Whole(payload) => Ok(payload),
+            Frame::Nothing => Err(OutboundRequestError::NoResponse),
+            Frame::Truncated => {
+                violation =
+                    Some(Violation::MalformedResponse(outstanding.request_type.type_id()));
+                Err(OutboundRequestError::Other("truncated response".to_owned()))
+            }
+            Frame::Oversized(size) => {
+                violation = Some(Violation::OversizedResponse(size));
+                Err(OutboundRequestError::Other(format!("response of {size} bytes")))
+            }
+            Frame::NoMemory => {
+                log::warn!("no memory left for a response of {peer}");
+                Err(OutboundRequestError::Other("no memory left for the response".to_owned()))
+            }
+        };
+        answer(outstanding.reply, result.map_err(RequestError::from));
+        violation
+    }
+}
+
+fn refuse(requests: &mut Requests, channel: ResponseChannel<Frame>, error: InboundRequestError) {
+    send(requests, channel, Err(error));
+}
+
+fn send(
+    requests: &mut Requests,
+    channel: ResponseChannel<Frame>,
+    response: Result<(), InboundRequestError>,
+) {
+    // An error means that the peer has given up waiting.
+    drop(requests.send_response(channel, response.serialize_to_vec().into()));
+}
+
+fn outbound_error(error: OutboundFailure) -> OutboundRequestError {
+    match error {
+        OutboundFailure::DialFailure => OutboundRequestError::DialFailure,
+        OutboundFailure::Timeout => OutboundRequestError::Timeout,
+        OutboundFailure::ConnectionClosed => OutboundRequestError::ConnectionClosed,
+        OutboundFailure::UnsupportedProtocols => OutboundRequestError::UnsupportedProtocols,
+        OutboundFailure::Io(error) => OutboundRequestError::Other(error.to_string()),
+    }
+}

@@ -1,0 +1,101 @@
+//! What the protocols report, and what follows from it.
+
+use std::sync::atomic::Ordering;
+
+use libp2p::{gossipsub, ping, swarm::SwarmEvent as Event};
+
+use super::{SwarmEvent, Task};
+use crate::{
+    behaviour::BehaviourEvent,
+    discovery::behaviour::Event as DiscoveryEvent,
+    error::{LeaveReason, Violation},
+    gossip::{GossipId, Outcome},
+    limits,
+};
+
+impl Task {
+    pub(super) fn on_swarm_event(&mut self, event: SwarmEvent) {
+        match event {
+            Event::Behaviour(event) => self.on_behaviour_event(event),
+            Event::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.on_connected(peer_id, connection_id, &endpoint);
+            }
+            Event::ConnectionClosed { peer_id, connection_id, cause, .. } => {
+                self.on_disconnected(peer_id, connection_id, cause.map(|cause| cause.to_string()));
+            }
+            Event::OutgoingConnectionError { connection_id, error, .. } => {
+                self.on_dial_failed(connection_id, &error);
+            }
+            Event::IncomingConnectionError { send_back_addr, error, .. } => {
+                log::debug!("connection from {send_back_addr} failed: {error}");
+            }
+            Event::NewListenAddr { listener_id, address } => {
+                self.on_listening(listener_id, address);
+            }
+            Event::ListenerClosed { listener_id, reason, .. } => {
+                self.on_listener_closed(listener_id, reason.err());
+            }
+            Event::ListenerError { listener_id, error } => {
+                log::debug!("listener {listener_id}: {error}");
+            }
+            _ => {}
+        }
+    }
+
+    fn on_behaviour_event(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Discovery(event) => self.on_discovery_event(event),
+            BehaviourEvent::Requests(event) => {
+                let requests = &mut self.swarm.behaviour_mut().requests;
+                let broken = self.state.dispatch.on_event(requests, event);
+                self.publish_counts();
+                if let Some((peer, violation)) = broken {
+                    self.drop_peer(peer, violation.into());
+                }
+            }
+            BehaviourEvent::Gossip(event) => self.on_gossip_event(event),
+            BehaviourEvent::Ping(ping::Event { peer, result, .. }) => match result {
+                Ok(rtt) => self.hub.peers.set_rtt(&peer, rtt),
+                Err(failure) => self.drop_peer(peer, LeaveReason::Ping(failure.to_string())),
+            },
+            BehaviourEvent::Gate(never) => match never {},
+            BehaviourEvent::Limits(never) => match never {},
+        }
+    }
+
+    fn on_discovery_event(&mut self, event: DiscoveryEvent) {
+        match event {
+            DiscoveryEvent::Established { peer, connection, address, services } => {
+                self.on_established(peer, connection, address, services);
+            }
+            DiscoveryEvent::NewContacts => self.wake_pool(),
+            // The behaviour closes the connections itself; what is left is to remember why.
+            DiscoveryEvent::Failed { peer, error } => self.note_reason(peer, error.into()),
+        }
+    }
+
+    fn on_gossip_event(&mut self, event: gossipsub::Event) {
+        let gossipsub::Event::Message { propagation_source, message_id, message } = event else {
+            return;
+        };
+        let topic = message.topic.clone();
+        let id = GossipId { message: message_id, source: propagation_source };
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        match self.state.topics.deliver(gossip, id, message) {
+            Outcome::Delivered | Outcome::Ignored => {}
+            Outcome::Dropped => {
+                self.hub.dropped_gossip.fetch_add(1, Ordering::Relaxed);
+            }
+            Outcome::Oversized => self.strike(propagation_source, topic.as_str()),
+        }
+    }
+
+    /// Counts a malformed gossip message against the peer that passed it on.
+    pub(super) fn strike(&mut self, peer: libp2p::PeerId, topic: &str) {
+        let Some(state) = self.state.peers.get_mut(&peer) else { return };
+        state.strikes += 1;
+        if state.strikes >= limits::MAX_GOSSIP_STRIKES {
+            self.drop_peer(peer, Violation::MalformedGossip(topic.to_owned()).into());
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The task that owns the libp2p swarm. It turns commands of the handles into actions, events of the
+//! protocols into notices, and keeps the pool's connections. It never waits for a handle: whoever is
+//! slow misses something, and nobody else notices.
+
+mod connections;
+mod events;
+
+use std::{
+    collections::HashMap,
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::{Stream, StreamExt};
+use libp2p::{PeerId, Swarm, swarm::ConnectionId};
+use nimiq_time::{Sleep, sleep};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::WatchStream;
+use web_time::Instant;
+
+use self::connections::{Connection, Dial, Listener, Peer};
+use crate::{
+    behaviour::{Behaviour, BehaviourEvent},
+    command::{Command, Feedback, Mode, answer},
+    discovery::behaviour::Shared,
+    error::NetworkError,
+    gossip::{self, Topics},
+    handle::Hub,
+    limits,
+    pool::Pool,
+    reqres::dispatch::Dispatch,
+};
+
+type SwarmEvent = libp2p::swarm::SwarmEvent<BehaviourEvent>;
+
+/// What the task waits for.
+enum Step {
+    Mode(Option<Mode>),
+    Command(Option<Command>),
+    Feedback(Feedback),
+    Swarm(SwarmEvent),
+    PoolTimer,
+}
+
+/// The state of the task.
+pub(crate) struct Task {
+    pub(crate) swarm: Swarm<Behaviour>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) secure_only: bool,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) feedback: mpsc::Receiver<Feedback>,
+    pub(crate) modes: WatchStream<Mode>,
+    pub(crate) state: State,
+}
+
+/// What the task keeps about peers and what is under way.
+pub(crate) struct State {
+    mode: Mode,
+    connections: HashMap<ConnectionId, Connection>,
+    peers: HashMap<PeerId, Peer>,
+    dials: HashMap<ConnectionId, Dial>,
+    listeners: Vec<Listener>,
+    pool: Pool,
+    pool_timer: Option<Pin<Box<Sleep>>>,
+    pool_looked_at: Option<Instant>,
+    dispatch: Dispatch,
+    topics: Topics,
+}
+
+impl State {
+    pub(crate) fn new(pool: Pool, dispatch: Dispatch) -> Self {
+        Self {
+            mode: Mode::Idle,
+            connections: HashMap::new(),
+            peers: HashMap::new(),
+            dials: HashMap::new(),
+            listeners: Vec::new(),
+            pool,
+            pool_timer: None,
+            pool_looked_at: None,
+            dispatch,
+            topics: Topics::new(),
+        }
+    }
+}
+
+impl Task {
+    /// Runs until the network is closed or its last handle is gone.
+    pub(crate) async fn run(mut self) {
+        let mut steps = 0;
+        loop {
+            let mut waited = false;
+            let step = poll_fn(|cx| {
+                let step = self.poll_step(cx);
+                waited |= step.is_pending();
+                step
+            })
+            .await;
+            match step {
+                Step::Mode(Some(Mode::Closed) | None) | Step::Command(None) => break,
+                Step::Mode(Some(mode)) => self.enter(mode),
+                Step::Command(Some(command)) => self.on_command(command),
+                Step::Feedback(feedback) => self.on_feedback(feedback),
+                Step::Swarm(event) => self.on_swarm_event(event),
+                Step::PoolTimer => self.tend_pool(),
+            }
+            steps = if waited { 0 } else { steps + 1 };
+            // A page has one thread, and awaiting what is ready doesn't give it back.
+            if cfg!(target_family = "wasm") && steps >= limits::STEPS_PER_TURN {
+                steps = 0;
+                sleep(Duration::ZERO).await;
+            }
+        }
+        self.close().await;
+    }
+
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        if let Poll::Ready(mode) = self.modes.poll_next_unpin(cx) {
+            return Poll::Ready(Step::Mode(mode));
+        }
+        // The swarm comes before commands: what it frees (connections, requests) they need.
+        if let Poll::Ready(Some(event)) = Pin::new(&mut self.swarm).poll_next(cx) {
+            return Poll::Ready(Step::Swarm(event));
+        }
+        if let Poll::Ready(Some(feedback)) = self.feedback.poll_recv(cx) {
+            return Poll::Ready(Step::Feedback(feedback));
+        }
+        if let Poll::Ready(command) = self.commands.poll_recv(cx) {
+            return Poll::Ready(Step::Command(command));
+        }
+        if let Some(timer) = self.state.pool_timer.as_mut()
+            && timer.as_mut().poll(cx).is_ready()
+        {
+            self.state.pool_timer = None;
+            return Poll::Ready(Step::PoolTimer);
+        }
+        Poll::Pending
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Dial { address, reply } => self.dial_address(address, reply),
+            Command::DialPeer { peer, reply } => self.dial_peer(peer, reply),
+            Command::DialByServices { services, count } => self.dial_by_services(services, count),
+            Command::Disconnect { peer, reason, reply } => {
+                self.disconnect(peer, reason);
+                answer(reply, ());
+            }
+            Command::Listen { address, reply } => self.listen(address, reply),
+            Command::Request { peer, request_type, payload, reply } => {
+                let requests = &mut self.swarm.behaviour_mut().requests;
+                self.state.dispatch.send(requests, peer, request_type, payload, reply);
+            }
+            Command::Respond { id, payload, reply } => {
+                let requests = &mut self.swarm.behaviour_mut().requests;
+                answer(reply, self.state.dispatch.respond(requests, id, payload));
+            }
+            Command::Subscribe { topic, options, reply } => {
+                let gossip = &mut self.swarm.behaviour_mut().gossip;
+                answer(reply, self.state.topics.subscribe(gossip, topic, options));
+            }
+            Command::Unsubscribe { topic, reply } => {
+                let gossip = &mut self.swarm.behaviour_mut().gossip;
+                answer(reply, self.state.topics.unsubscribe(gossip, topic));
+            }
+            Command::Publish { topic, data, reply } => {
+                let result = if data.len() > limits::MAX_GOSSIP_BYTES {
+                    Err(NetworkError::Publish { topic, reason: "too large".to_owned() })
+                } else {
+                    gossip::publish(&mut self.swarm.behaviour_mut().gossip, topic, data)
+                };
+                answer(reply, result);
+            }
+        }
+    }
+
+    fn on_feedback(&mut self, feedback: Feedback) {
+        match feedback {
+            Feedback::Validated { id, acceptance } => {
+                gossip::report(&mut self.swarm.behaviour_mut().gossip, &id, acceptance);
+            }
+            Feedback::Undecodable { id, topic, validate } => {
+                // A topic that isn't validated has been accepted, and its garbage is handed on by
+                // honest peers as well.
+                if validate {
+                    gossip::report(
+                        &mut self.swarm.behaviour_mut().gossip,
+                        &id,
+                        libp2p::gossipsub::MessageAcceptance::Reject,
+                    );
+                    self.strike(id.source, &topic);
+                }
+            }
+            Feedback::Violation { peer, violation } => self.drop_peer(peer, violation.into()),
+        }
+    }
+
+    /// Says goodbye to everybody, so that nodes don't keep dead connections, but not for long.
+    async fn close(mut self) {
+        self.enter(Mode::Offline);
+        self.hub.receivers.clear();
+        let mut deadline = Box::pin(sleep(limits::CLOSE_TIMEOUT));
+        while !self.state.connections.is_empty() {
+            let event = poll_fn(|cx| {
+                if deadline.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(None);
+                }
+                Pin::new(&mut self.swarm).poll_next(cx)
+            })
+            .await;
+            match event {
+                Some(event) => self.on_swarm_event(event),
+                None => break,
+            }
+        }
+        self.hub.end();
+    }
+
+    /// Publishes what the task counts.
+    fn publish_counts(&self) {
+        self.hub.refused_requests.store(self.state.dispatch.refused(), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,96 @@
+//! Browser byte streams: the page's own `WebSocket`.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures::{AsyncRead, AsyncWrite};
+use libp2p::{Transport, swarm};
+use libp2p_websocket_websys as websys;
+use nimiq_time::{Sleep, sleep};
+
+use crate::{config::ConfigError, limits};
+
+/// The browser's WebSocket, watched.
+pub(super) fn base() -> Result<
+    impl Transport<
+        Output = Watched,
+        Error = websys::Error,
+        Dial = impl Send,
+        ListenerUpgrade = impl Send,
+    > + Send
+    + Unpin
+    + 'static,
+    ConfigError,
+> {
+    Ok(websys::Transport::default().map(|connection, _| Watched::new(connection)))
+}
+
+pub(super) fn swarm_config() -> swarm::Config {
+    swarm::Config::with_wasm_executor()
+}
+
+/// A socket that is polled again now and then while something waits for it. The connection type
+/// underneath wakes its reader for data only: when the socket fails to open, or the other side closes
+/// it, nobody is told, and a dead peer would look alive until the next ping.
+pub(super) struct Watched {
+    inner: websys::Connection,
+    recheck: Option<Pin<Box<Sleep>>>,
+}
+
+impl Watched {
+    fn new(inner: websys::Connection) -> Self {
+        Self { inner, recheck: None }
+    }
+
+    /// Passes a result on; a pending one gets a timer that wakes the task.
+    fn watch<T>(&mut self, cx: &mut Context<'_>, result: Poll<T>) -> Poll<T> {
+        if result.is_pending() {
+            loop {
+                let timer = self
+                    .recheck
+                    .get_or_insert_with(|| Box::pin(sleep(limits::BROWSER_SOCKET_RECHECK)));
+                if timer.as_mut().poll(cx).is_pending() {
+                    break;
+                }
+                self.recheck = None;
+            }
+        }
+        result
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.inner).poll_read(cx, buf);
+        self.watch(cx, result)
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.watch(cx, result)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.inner).poll_flush(cx);
+        self.watch(cx, result)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.inner).poll_close(cx);
+        self.watch(cx, result)
+    }
+}

@@ -1,0 +1,67 @@
+//! Makes connections: a byte stream of some kind, counted, then secured by Noise and multiplexed by
+//! Yamux exactly as nodes do it. Which byte streams there are is decided by the two target modules;
+//! a further transport is added there, and nothing else in the crate knows the difference.
+
+#[cfg(target_family = "wasm")]
+mod browser;
+#[cfg(not(target_family = "wasm"))]
+mod native;
+
+use std::sync::Arc;
+
+#[cfg(target_family = "wasm")]
+use browser as target;
+use futures::{AsyncRead, AsyncWrite};
+use libp2p::{
+    PeerId, Transport,
+    core::{muxing::StreamMuxerBox, transport::Boxed, upgrade::Version},
+    identity::Keypair,
+    noise, swarm, yamux,
+};
+#[cfg(not(target_family = "wasm"))]
+use native as target;
+
+use crate::{
+    config::ConfigError,
+    limits,
+    traffic::{Counted, Counters},
+};
+
+/// The transport of this build, with every connection counted in `counters`.
+pub(crate) fn build(
+    identity: &Keypair,
+    counters: &Arc<Counters>,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, ConfigError> {
+    upgrade(target::base()?, identity, counters)
+}
+
+/// The executor that connections run on.
+pub(crate) fn swarm_config() -> swarm::Config {
+    target::swarm_config().with_max_negotiating_inbound_streams(limits::MAX_NEGOTIATING_STREAMS)
+}
+
+/// Secures and multiplexes the connections of a byte stream transport.
+fn upgrade<T>(
+    transport: T,
+    identity: &Keypair,
+    counters: &Arc<Counters>,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, ConfigError>
+where
+    T: Transport + Send + Unpin + 'static,
+    T::Output: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    T::Error: Send + Sync + 'static,
+    T::Dial: Send,
+    T::ListenerUpgrade: Send,
+{
+    let noise =
+        noise::Config::new(identity).map_err(|error| ConfigError::Transport(error.to_string()))?;
+    let counters = Arc::clone(counters);
+    Ok(transport
+        .map(move |stream, _| Counted::new(stream, Arc::clone(&counters)))
+        // V1: its lazy sibling sends data before the other side has agreed, which nodes don't expect.
+        .upgrade(Version::V1)
+        .authenticate(noise)
+        .multiplex(yamux::Config::default())
+        .timeout(limits::UPGRADE_TIMEOUT)
+        .boxed())
+}
