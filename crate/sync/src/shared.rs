@@ -28,7 +28,11 @@ pub(crate) struct Heads {
 struct State {
     /// `None` until a first election block is adopted.
     chain: Option<LightChain>,
+    /// Of every block on the chain.
     trust: Trust,
+    /// What was last said of it. A chain that is walked from the anchor is verified all the way,
+    /// but only its tip is worth an event.
+    announced: Option<Trust>,
 }
 
 /// A chain shared between the macro syncs, live sync and consensus. Cheap to clone.
@@ -139,18 +143,20 @@ impl SharedChain {
             return false;
         }
         let election = Block::Macro(chain.election_head().clone());
-        let head = chain.head().clone();
+        let block = chain.head().clone();
+        let head = BlockRef::from(&block);
         let mut adopted = vec![BlockRef::from(&election)];
         self.emit_macro(&election, trust);
-        if head.hash() != election.hash() {
-            adopted.push(BlockRef::from(&head));
-            self.emit_macro(&head, trust);
+        if head.hash != election.hash() {
+            adopted.push(head.clone());
+            self.emit_macro(&block, trust);
         }
-        self.emit_head(HeadKind::Extended, &adopted, &[], &BlockRef::from(&head));
+        self.emit_head(HeadKind::Extended, &adopted, &[], &head);
         state.chain = Some(chain);
-        if state.trust != trust || trust == Trust::Optimistic {
-            state.trust = trust;
-            self.emit_trust(trust, TrustSource::Peers, head.block_number());
+        state.trust = trust;
+        if trust == Trust::Optimistic {
+            state.announced = Some(trust);
+            self.emit_trust(trust, TrustSource::Peers, head.number);
         }
         true
     }
@@ -213,7 +219,11 @@ impl SharedChain {
             reverted.sort_by_key(|block| block.number);
             reverted.dedup();
         }
-        state.trust = Trust::Optimistic;
+        state.trust = match verified {
+            Some(_) => Trust::Verified,
+            None => Trust::Optimistic,
+        };
+        state.announced = None;
         state.chain = verified;
         let head = match &state.chain {
             Some(chain) => BlockRef::from(chain.head()),
@@ -238,8 +248,9 @@ impl SharedChain {
         else {
             return;
         };
-        if state.trust != trust {
-            state.trust = trust;
+        state.trust = trust;
+        if state.announced != Some(trust) {
+            state.announced = Some(trust);
             self.emit_trust(trust, via, number);
         }
     }
