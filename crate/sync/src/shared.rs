@@ -57,6 +57,7 @@ impl SharedChain {
         let state = State {
             chain: None,
             trust: Trust::Optimistic,
+            announced: None,
         };
         let state = Arc::new(RwLock::new(state));
         Self {
@@ -78,6 +79,7 @@ impl SharedChain {
         let state = Arc::new(RwLock::new(State {
             chain: None,
             trust: Trust::Verified,
+            announced: None,
         }));
         Self {
             state,
