@@ -5,7 +5,13 @@
 //! public and made for tests. Nothing here is for use with coins of any value.
 //!
 //! - [`chain`] builds chains of real blocks quickly, forks them and mutilates them on purpose.
+//! - [`node`] runs full nodes inside this process.
+//! - [`devnet`] makes a network of them.
+//! - [`liar`] adds peers that lie.
 //!
 //! The light client itself is elsewhere; this crate only gives it someone to talk to.
 
 pub mod chain;
+pub mod devnet;
+pub mod liar;
+pub mod node;

@@ -15,6 +15,7 @@ use nimiq_block::Block;
 use nimiq_genesis::NetworkInfo;
 use nimiq_primitives::{networks::NetworkId, policy::Policy};
 
+pub(crate) use self::scripted::{produce, push_to};
 pub use self::{
     keys::ValidatorKeys,
     mutation::{Mutation, Signing},

@@ -1,0 +1,126 @@
+//! `pico-node devnet`.
+
+use std::{io::Write, pin::pin, time::Duration};
+
+use clap::{Args, value_parser};
+use nimiq_network_interface::Multiaddr;
+use pico_node::{
+    devnet::{Devnet, DevnetConfig, DevnetEvent, Interrupt, NodeRole},
+    liar::Lie,
+    node::{BlockTime, LOCAL_ADDRESS, NodeError},
+};
+
+use super::{
+    end::{Ends, Failure, FailureSender},
+    logging::tell,
+};
+
+/// How long an interrupted start may take to clean up behind itself.
+const GIVE_UP_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// Arguments of `pico-node devnet`.
+#[derive(Debug, Args)]
+pub(super) struct DevnetArgs {
+    /// Whole epochs of 128 blocks that exist at the start
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u32).range(..=100_000))]
+    epochs: u32,
+    /// Honest nodes; the first one is the validator
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u64).range(1..=16))]
+    nodes: u64,
+    /// Where the first node listens, /ip4/…/tcp/PORT/ws; port 0 is any free one. The others listen
+    /// on free ports of this machine
+    #[arg(long, value_name = "MULTIADDR", default_value = LOCAL_ADDRESS)]
+    listen: Multiaddr,
+    /// Milliseconds between blocks. With 1000 the unmodified validator makes them. Below 500 gossip
+    /// delivers them in bursts
+    #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = value_parser!(u64).range(50..=3_600_000))]
+    block_time: u64,
+    /// Adds a peer that lies, in this way [default without KIND: conflicting-election]
+    #[arg(long, value_name = "KIND", num_args = 0..=1, default_missing_value = "conflicting-election", help = adversary_help())]
+    adversary: Option<Lie>,
+    /// Prints one JSON object a line on stdout
+    #[arg(long)]
+    json: bool,
+    /// Ends when the process that started it does
+    #[arg(long)]
+    exit_with_parent: bool,
+}
+
+fn adversary_help() -> String {
+    format!(
+        "Adds a peer that lies [without KIND: conflicting-election] [kinds: {}, late-answer=MS, \
+         lagging=BLOCKS]",
+        Lie::NAMES.join(", ")
+    )
+}
+
+/// Runs a devnet until the process shall end.
+pub(super) async fn run(args: DevnetArgs) -> Result<(), Failure> {
+    let (mut ends, failures) = Ends::new(args.exit_with_parent)
+        .map_err(|error| Failure::Other(format!("can't listen for signals: {error}")))?;
+    let config = DevnetConfig {
+        epochs: args.epochs,
+        nodes: usize::try_from(args.nodes).unwrap_or(1),
+        listen: args.listen,
+        block_time: BlockTime::from_millis(args.block_time),
+        adversary: args.adversary,
+    };
+    let interrupt = Interrupt::default();
+    let json = args.json;
+    let mut start = pin!(Devnet::start(config, interrupt.clone(), move |event| {
+        print(&event, json, &failures);
+    }));
+
+    let devnet = tokio::select! {
+        started = &mut start => started?,
+        end = ends.wait() => {
+            interrupt.interrupt();
+            // The files of the chain that was being made must be deleted first.
+            return match tokio::time::timeout(GIVE_UP_TIMEOUT, start).await {
+                Ok(Ok(devnet)) => {
+                    devnet.stop().await;
+                    end
+                }
+                Ok(Err(NodeError::Interrupted)) | Err(_) => end,
+                // The reason for the end may be no more than a consequence of this.
+                Ok(Err(error)) => end.and(Err(error.into())),
+            };
+        }
+    };
+    let end = ends.wait().await;
+    devnet.stop().await;
+    end
+}
+
+/// Tells how far the start is: what others may need on stdout, the rest on stderr.
+fn print(event: &DevnetEvent, json: bool, failures: &FailureSender) {
+    let line = match event {
+        DevnetEvent::Prefilled { epoch, of } => {
+            tell(format_args!("{epoch} of {of} epochs are made"));
+            return;
+        }
+        event if json => match serde_json::to_string(event) {
+            Ok(line) => line,
+            Err(error) => {
+                failures.send(Failure::Other(error.to_string()));
+                return;
+            }
+        },
+        DevnetEvent::Node { role, address, .. } => {
+            let role = match role {
+                NodeRole::Validator => "validator",
+                NodeRole::Node => "node",
+                NodeRole::Liar => "liar",
+            };
+            format!("{role:10}{address}")
+        }
+        DevnetEvent::Ready { head, epoch } => {
+            format!("ready     block #{head}, epoch {epoch}; Ctrl-C ends it")
+        }
+    };
+    let mut stdout = std::io::stdout().lock();
+    if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+        // Who was to read it is gone.
+        failures.send(Failure::Other(format!("can't write to stdout: {error}")));
+    }
+}

@@ -1,0 +1,433 @@
+//! What a lying peer answers.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::StreamExt;
+use nimiq_block::{Block, MacroBlock};
+use nimiq_blockchain_interface::AbstractBlockchain;
+use nimiq_blockchain_proxy::BlockchainProxy;
+use nimiq_consensus::messages::{
+    Checkpoint, RequestBlock, RequestHead, RequestMacroChain, RequestMissingBlocks, ResponseBlocks,
+    ResponseBlocksError, ResponseHead,
+};
+use nimiq_hash::Blake2bHash;
+use nimiq_network_interface::{
+    network::{CloseReason, Network as _},
+    request::{Handle, Request, RequestCommon, RequestMarker},
+};
+use nimiq_network_libp2p::{Network, PeerId};
+use nimiq_primitives::policy::Policy;
+use nimiq_utils::spawn;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize, ser::SerializeTuple};
+
+use super::{
+    Lie,
+    forgery::{Forger, light},
+};
+use crate::chain::{ChainData, Mutation, without_body};
+
+/// How many requests of a type are answered at the same time.
+const CONCURRENT_ANSWERS: usize = 64;
+
+/// How many made-up blocks are remembered. A client asks for those of the current head.
+const REMEMBERED: usize = 32;
+
+/// Bytes of an answer that means nothing.
+const GARBAGE_LEN: usize = 300;
+
+/// Bytes of the largest answer that the codec lets through, less some for the frame.
+const OVERSIZED_LEN: usize = 10 * 1024 * 1024 - 16;
+
+/// What a lying peer knows and has made up.
+pub(super) struct Script {
+    lie: Lie,
+    proxy: BlockchainProxy,
+    forger: Forger,
+    /// Made-up blocks by the hash of the honest ones they stand for, the oldest first.
+    forged: Mutex<VecDeque<(Blake2bHash, Block)>>,
+    requests: Mutex<BTreeMap<&'static str, u64>>,
+    // Keeps the database.
+    _chain: ChainData,
+}
+
+impl std::fmt::Debug for Script {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Script")
+            .field("lie", &self.lie)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Script {
+    pub(super) fn new(lie: Lie, chain: ChainData) -> Self {
+        Self {
+            lie,
+            proxy: BlockchainProxy::from(&chain.blockchain),
+            forger: Forger::new(),
+            forged: Mutex::default(),
+            requests: Mutex::default(),
+            _chain: chain,
+        }
+    }
+
+    pub(super) fn lie(&self) -> &Lie {
+        &self.lie
+    }
+
+    pub(super) fn requests(&self) -> BTreeMap<&'static str, u64> {
+        self.requests.lock().clone()
+    }
+
+    pub(super) fn honest_head(&self) -> Block {
+        self.proxy.read().head().clone()
+    }
+
+    /// The head it claims to have.
+    pub(super) fn head(&self) -> ResponseHead {
+        let chain = self.proxy.read();
+        let head = match self.lie {
+            Lie::Lagging(blocks) => {
+                let number = (chain.block_number().saturating_sub(blocks))
+                    .max(Policy::genesis_block_number());
+                let hash_at = |number| chain.get_block_at(number, false).map(|block| block.hash());
+                let old = (
+                    hash_at(number),
+                    hash_at(Policy::last_macro_block(number)),
+                    hash_at(Policy::last_election_block(number)),
+                );
+                if let (Ok(block_hash), Ok(macro_hash), Ok(election_hash)) = old {
+                    return ResponseHead {
+                        block_number: number,
+                        block_hash,
+                        macro_hash,
+                        election_hash,
+                    };
+                }
+                chain.head().clone()
+            }
+            _ => chain.head().clone(),
+        };
+        let macro_head = chain.macro_head().clone();
+        let election_head = chain.election_head().clone();
+        drop(chain);
+
+        let mut claim = ResponseHead {
+            block_number: head.block_number(),
+            block_hash: head.hash(),
+            macro_hash: macro_head.hash(),
+            election_hash: election_head.hash(),
+        };
+        match self.lie {
+            Lie::ConflictingElection => {
+                let election = self.forged_election(&election_head);
+                claim.election_hash = election.hash();
+                claim.macro_hash = if macro_head.is_election() {
+                    claim.election_hash.clone()
+                } else {
+                    self.forged(&macro_head.hash(), || {
+                        light(self.forger.checkpoint(&macro_head, election.hash()))
+                    })
+                    .hash()
+                };
+            }
+            Lie::OtherEpochMacro => {
+                claim.macro_hash = self
+                    .forged(&claim.election_hash, || {
+                        light(self.forger.far_checkpoint(&election_head))
+                    })
+                    .hash();
+            }
+            Lie::MicroForMacro => {
+                // When the head itself is a macro block, the one before it will do.
+                let micro = match &head {
+                    Block::Micro(_) => head.hash(),
+                    Block::Macro(block) => block.header.parent_hash.clone(),
+                };
+                claim.macro_hash = micro.clone();
+                claim.election_hash = micro;
+            }
+            Lie::ForkedMicro => {
+                if let Block::Micro(block) = &head
+                    && !block.is_skip_block()
+                {
+                    claim.block_hash = self
+                        .forged(&block.hash(), || Block::Micro(self.forger.sibling(block)))
+                        .hash();
+                }
+            }
+            _ => {}
+        }
+        claim
+    }
+
+    /// The election block told instead of an honest one. The genesis block everyone knows.
+    fn forged_election(&self, honest: &MacroBlock) -> Block {
+        if honest.block_number() <= Policy::genesis_block_number() {
+            return light(honest.clone());
+        }
+        self.forged(&honest.hash(), || light(self.forger.election(honest)))
+    }
+
+    /// The block made up in place of that with the hash `of`, always the same one.
+    fn forged(&self, of: &Blake2bHash, make: impl FnOnce() -> Block) -> Block {
+        let mut forged = self.forged.lock();
+        if let Some((_, block)) = forged.iter().find(|(honest, _)| honest == of) {
+            return block.clone();
+        }
+        let block = make();
+        if forged.len() == REMEMBERED {
+            forged.pop_front();
+        }
+        forged.push_back((of.clone(), block.clone()));
+        block
+    }
+
+    /// A made-up block by its own hash.
+    fn find_forged(&self, hash: &Blake2bHash) -> Option<Block> {
+        let forged = self.forged.lock();
+        let (_, block) = forged.iter().find(|(_, block)| block.hash() == *hash)?;
+        Some(block.clone())
+    }
+}
+
+/// An answer, and when it comes.
+enum Reply<T> {
+    Now(T),
+    Later(Duration, T),
+    Never,
+    Close,
+}
+
+/// A request that a lying peer has an answer to.
+trait Lied: Request + Handle<Network, BlockchainProxy> + Sized {
+    /// The answer where it isn't the honest one.
+    fn lied(&self, script: &Script, honest: Self::Response) -> Self::Response;
+
+    fn reply(&self, script: &Script, peer: PeerId) -> Reply<Self::Response> {
+        let honest = || Handle::<Network, BlockchainProxy>::handle(self, peer, &script.proxy);
+        match script.lie {
+            Lie::NoAnswer => Reply::Never,
+            Lie::Closes => Reply::Close,
+            Lie::LateAnswer(delay) => Reply::Later(delay, honest()),
+            _ => Reply::Now(self.lied(script, honest())),
+        }
+    }
+}
+
+impl Lied for RequestHead {
+    fn lied(&self, script: &Script, _honest: Self::Response) -> Self::Response {
+        script.head()
+    }
+}
+
+impl Lied for RequestBlock {
+    fn lied(&self, script: &Script, honest: Self::Response) -> Self::Response {
+        if let Some(block) = script.find_forged(&self.hash) {
+            return Ok(block);
+        }
+        let block = honest?;
+        Ok(match script.lie {
+            Lie::WrongHash => {
+                let before = script.proxy.read().get_block(block.parent_hash(), false);
+                before.unwrap_or(block)
+            }
+            Lie::BadSignature if block.is_macro() => script
+                .forger
+                .with_bad_proof(&block, Mutation::BadSignature)
+                .unwrap_or(block),
+            Lie::TooFewSigners if block.is_macro() => script
+                .forger
+                .with_bad_proof(&block, Mutation::TooFewSigners)
+                .unwrap_or(block),
+            _ => block,
+        })
+    }
+}
+
+impl Lied for RequestMacroChain {
+    fn lied(&self, script: &Script, honest: Self::Response) -> Self::Response {
+        let mut chain = honest?;
+        match script.lie {
+            Lie::ConflictingElection => {
+                let head = script.head();
+                let true_election = script.proxy.read().election_head_hash();
+                for epoch in &mut chain.epochs {
+                    if *epoch == true_election {
+                        *epoch = head.election_hash.clone();
+                    }
+                }
+                if let Some(checkpoint) = &mut chain.checkpoint {
+                    checkpoint.hash = head.macro_hash;
+                }
+            }
+            Lie::OtherEpochMacro => {
+                if let Some(block) = script.find_forged(&script.head().macro_hash) {
+                    chain.checkpoint = Some(Checkpoint {
+                        block_number: block.block_number(),
+                        hash: block.hash(),
+                    });
+                }
+            }
+            Lie::MicroForMacro => {
+                let head = script.head();
+                chain.checkpoint = Some(Checkpoint {
+                    block_number: Policy::last_macro_block(head.block_number),
+                    hash: head.macro_hash,
+                });
+            }
+            Lie::Lagging(_) => {
+                // Nothing from after the claimed head.
+                let head = script.head();
+                if let Some(last) = chain.epochs.iter().position(|e| *e == head.election_hash) {
+                    chain.epochs.truncate(last + 1);
+                } else {
+                    chain.epochs.clear();
+                }
+                chain.checkpoint = (head.macro_hash != head.election_hash
+                    && !self.locators.contains(&head.macro_hash))
+                .then(|| Checkpoint {
+                    block_number: Policy::last_macro_block(head.block_number),
+                    hash: head.macro_hash,
+                });
+            }
+            _ => {}
+        }
+        Ok(chain)
+    }
+}
+
+impl Lied for RequestMissingBlocks {
+    fn lied(&self, script: &Script, honest: Self::Response) -> Self::Response {
+        match script.lie {
+            Lie::WithholdsMissingBlocks => Err(ResponseBlocksError::FailedToGetBlocks),
+            Lie::WrongMissingBlocks => {
+                let mut blocks = honest?.blocks;
+                if let Some(last) = blocks.last_mut()
+                    && let Some(bad) = script.forger.with_bad_proof(last, Mutation::BadSignature)
+                {
+                    *last = bad;
+                }
+                Ok(ResponseBlocks { blocks })
+            }
+            _ => match script.find_forged(&self.target_hash) {
+                // What leads to a made-up block is nothing but that block.
+                Some(block) => Ok(ResponseBlocks {
+                    blocks: vec![without_body(block)],
+                }),
+                None => honest,
+            },
+        }
+    }
+}
+
+/// Answers requests from now on.
+pub(super) fn serve(network: &Arc<Network>, script: &Arc<Script>) {
+    answer::<RequestHead>(network, script);
+    match script.lie {
+        Lie::Garbage => serve_garbage::<GARBAGE_LEN>(network, script),
+        Lie::Oversized => serve_garbage::<OVERSIZED_LEN>(network, script),
+        _ => {
+            answer::<RequestBlock>(network, script);
+            answer::<RequestMacroChain>(network, script);
+            answer::<RequestMissingBlocks>(network, script);
+        }
+    }
+}
+
+fn answer<Req: Lied>(network: &Arc<Network>, script: &Arc<Script>) {
+    let requests = network.receive_requests::<Req>();
+    let network = Arc::clone(network);
+    let script = Arc::clone(script);
+    spawn(
+        requests.for_each_concurrent(CONCURRENT_ANSWERS, move |(request, id, peer)| {
+            let network = Arc::clone(&network);
+            let script = Arc::clone(&script);
+            async move {
+                count::<Req>(&script);
+                let response = match request.reply(&script, peer) {
+                    Reply::Now(response) => response,
+                    Reply::Later(delay, response) => {
+                        tokio::time::sleep(delay).await;
+                        response
+                    }
+                    Reply::Never => return,
+                    Reply::Close => {
+                        network.disconnect_peer(peer, CloseReason::Other).await;
+                        return;
+                    }
+                };
+                if let Err(error) = network.respond::<Req>(id, response).await {
+                    log::debug!("{peer} went away before it was answered: {error}");
+                }
+            }
+        }),
+    );
+}
+
+fn count<Req: RequestCommon>(script: &Script) {
+    *script
+        .requests
+        .lock()
+        .entry(Req::type_name::<Req>())
+        .or_default() += 1;
+}
+
+fn serve_garbage<const LEN: usize>(network: &Arc<Network>, script: &Arc<Script>) {
+    answer_garbage::<RequestBlock, LEN>(network, script);
+    answer_garbage::<RequestMacroChain, LEN>(network, script);
+    answer_garbage::<RequestMissingBlocks, LEN>(network, script);
+}
+
+fn answer_garbage<Req: Request, const LEN: usize>(network: &Arc<Network>, script: &Arc<Script>) {
+    let requests = network.receive_requests::<Garbled<Req, LEN>>();
+    let network = Arc::clone(network);
+    let script = Arc::clone(script);
+    spawn(
+        requests.for_each_concurrent(CONCURRENT_ANSWERS, move |(_, id, peer)| {
+            let network = Arc::clone(&network);
+            let script = Arc::clone(&script);
+            async move {
+                count::<Req>(&script);
+                if let Err(error) = network.respond::<Garbled<Req, LEN>>(id, Garbage).await {
+                    log::debug!("{peer} went away before it was answered: {error}");
+                }
+            }
+        }),
+    );
+}
+
+/// On the wire the same request, but its response is `LEN` bytes that mean nothing.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(transparent, bound = "")]
+struct Garbled<Req: Request, const LEN: usize>(Req);
+
+impl<Req: Request, const LEN: usize> RequestCommon for Garbled<Req, LEN> {
+    type Kind = RequestMarker;
+    const TYPE_ID: u16 = Req::TYPE_ID;
+    type Response = Garbage<LEN>;
+    const MAX_REQUESTS: u32 = Req::MAX_REQUESTS;
+}
+
+/// So many bytes that neither are a variant of any enum nor a length that follows.
+struct Garbage<const LEN: usize>;
+
+impl<const LEN: usize> Serialize for Garbage<LEN> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = serializer.serialize_tuple(LEN)?;
+        for _ in 0..LEN {
+            bytes.serialize_element(&0xff_u8)?;
+        }
+        bytes.end()
+    }
+}
+
+impl<'de, const LEN: usize> Deserialize<'de> for Garbage<LEN> {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom("garbage can't be read"))
+    }
+}

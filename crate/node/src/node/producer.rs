@@ -1,0 +1,94 @@
+//! Production at another pace than the network's.
+//!
+//! The real validator aims at one block a second, a constant of the protocol. For demonstrations and
+//! tests that want another pace this takes its place: the same blocks, made by the same
+//! [`BlockProducer`] and published on the same topics, only without the vote of validators that a
+//! network with just one of them can do without.
+
+use std::{sync::Arc, time::Duration};
+
+use nimiq_block::Block;
+use nimiq_blockchain::{BlockProducer, Blockchain};
+use nimiq_network_libp2p::Network;
+use nimiq_primitives::policy::Policy;
+use nimiq_utils::time::systemtime_to_timestamp;
+use parking_lot::RwLock;
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::publish;
+use crate::chain::{ChainError, ValidatorKeys, produce, push_to};
+
+/// How often a block is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockTime {
+    /// As often as the protocol wants it, by the unmodified validator.
+    Standard,
+    /// After this time each, macro blocks included.
+    ///
+    /// Nodes accept no more than 20 headers in 10 s from one peer by gossip, so below half a second
+    /// blocks reach them, and light clients, in bursts.
+    Every(Duration),
+}
+
+impl BlockTime {
+    /// The pace with this many milliseconds between blocks.
+    pub fn from_millis(millis: u64) -> Self {
+        if millis == Policy::BLOCK_SEPARATION_TIME {
+            Self::Standard
+        } else {
+            Self::Every(Duration::from_millis(millis))
+        }
+    }
+}
+
+/// Makes a block each `period`, for ever.
+pub(super) async fn produce_blocks(
+    blockchain: Arc<RwLock<Blockchain>>,
+    network: Arc<Network>,
+    keys: ValidatorKeys,
+    period: Duration,
+) {
+    let mut ticks = interval(period);
+    // A machine that was asleep shall not catch up all at once.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let blockchain = Arc::clone(&blockchain);
+        let keys = keys.clone();
+        // Signing and writing to disk would hold up the network.
+        let made = tokio::task::spawn_blocking(move || make_block(&blockchain, &keys)).await;
+        match made {
+            Ok(Ok(block)) => {
+                if let Err(error) = publish(&network, block).await {
+                    log::debug!("Nobody heard of the new block: {error}");
+                }
+            }
+            Ok(Err(error)) => log::error!("No block was made: {error}"),
+            Err(error) => {
+                log::error!("Block production crashed: {error}");
+                return;
+            }
+        }
+    }
+}
+
+fn make_block(blockchain: &RwLock<Blockchain>, keys: &ValidatorKeys) -> Result<Block, ChainError> {
+    let producer = BlockProducer::new(keys.signing.clone(), keys.voting.clone());
+    let now = systemtime_to_timestamp(std::time::SystemTime::now());
+    let mut rng = ChaCha20Rng::from_rng(&mut rand::rng());
+    // Nobody may change the chain between making the block and pushing it.
+    let blockchain = blockchain.upgradable_read();
+    let block = produce(
+        &blockchain,
+        &producer,
+        keys,
+        now,
+        Vec::new(),
+        Vec::new(),
+        &mut rng,
+    )?;
+    push_to(blockchain, block.clone())?;
+    Ok(block)
+}
