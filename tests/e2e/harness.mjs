@@ -1,0 +1,141 @@
+// What the browser tests share: one Chromium, a server for a page that is nothing but the package, and clients
+// whose events reach the test as they come.
+
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+
+import { launchBrowser } from '../../scripts/lib/browser.mjs';
+import { startDevnet } from '../../scripts/lib/devnet.mjs';
+import { root } from '../../scripts/lib/env.mjs';
+import { serve } from '../../scripts/serve.mjs';
+
+/** How long anything may take that involves the network, unless a test says otherwise. */
+export const PATIENCE_MS = 60_000;
+
+/** A browser and a server of `tests/e2e/pages/` with the package under `/dist/`. Ends with the test file. */
+export async function browserAndServer(t) {
+    const server = await serve({ mounts: { '/': join(root, 'tests', 'e2e', 'pages'), '/dist/': join(root, 'dist') } });
+    const browser = await launchBrowser();
+    t.after(async () => {
+        await browser.close();
+        await server.close();
+    });
+    return { browser, server };
+}
+
+/** A devnet that ends with the test. */
+export async function devnet(t, options) {
+    const net = await startDevnet(options);
+    t.after(() => net.stop());
+    return net;
+}
+
+/**
+ * A page with nothing on it but the package, imported by a plain `<script type="module">`.
+ *
+ * `page.faults` collects what should never happen: uncaught errors, and errors on the console.
+ */
+export async function openBlank(t, { browser, server }) {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    page.faults = [];
+    page.on('pageerror', (error) => page.faults.push(`uncaught: ${error.stack || error}`));
+    page.on('console', (message) => {
+        if (message.type() === 'error') page.faults.push(`console: ${message.text()}`);
+    });
+    page.on('crash', () => page.faults.push('the page crashed'));
+    t.after(() => context.close());
+    await page.goto(server.url);
+    await page.waitForFunction(() => window.pico !== undefined);
+    return page;
+}
+
+/**
+ * Creates a client in `page` and follows its events. Returns a handle:
+ *
+ * - `events`: those so far; `until(test, what)`: the first one, also of those past, for which `test` holds;
+ * - `state()`, `peers()`, `call(method, ...args)`: of the client;
+ * - `ended`: resolves when its iterator does, with the error it threw, if any.
+ *
+ * Rejects with an error of the same `name`, `code` and `message` when `create` does; `typed` says whether it is a
+ * `PicoSyncError`.
+ */
+export async function createClient(page, options) {
+    const feed = new Feed();
+    const binding = `feed${(page.feeds = (page.feeds ?? 0) + 1)}`;
+    await page.exposeBinding(binding, (_, event) => feed.take(event));
+    const result = await page.evaluate(([binding, options]) => window.pico.create(binding, options), [binding, options]);
+    if (result.error) throw Object.assign(new Error(result.error.message), result.error);
+    const { id } = result;
+    return {
+        events: feed.events,
+        until: (test, what, ms) => feed.until(test, what, ms),
+        ended: feed.ended,
+        state: () => page.evaluate((id) => window.pico.clients[id].state, id),
+        peers: () => page.evaluate((id) => window.pico.clients[id].peers(), id),
+        call: (method, ...args) => page.evaluate(([id, method, args]) => window.pico.call(id, method, args), [id, method, args]),
+    };
+}
+
+class Feed {
+    events = [];
+    #waiting = new Set();
+    #end;
+    ended = new Promise((resolve) => (this.#end = resolve));
+
+    take(event) {
+        if (event.ended) return this.#end(event.error);
+        this.events.push(event);
+        for (const look of this.#waiting) look(event);
+    }
+
+    until(test, what, ms = PATIENCE_MS) {
+        const past = this.events.find(test);
+        if (past) return Promise.resolve(past);
+        return new Promise((resolve, reject) => {
+            const timer = setTimeout(() => {
+                this.#waiting.delete(look);
+                reject(new Error(`no ${what} within ${ms / 1000} s; events so far:\n${this.events.map((e) => JSON.stringify(e)).join('\n')}`));
+            }, ms);
+            const look = (event) => {
+                if (!test(event)) return;
+                clearTimeout(timer);
+                this.#waiting.delete(look);
+                resolve(event);
+            };
+            this.#waiting.add(look);
+        });
+    }
+}
+
+/** Tests for events. */
+export const is = (type, fields = {}) => (event) =>
+    event.type === type && Object.entries(fields).every(([name, value]) => event[name] === value);
+
+/** Waits for `count` heads that come from now on. */
+export async function liveHeads(client, count, ms = PATIENCE_MS) {
+    const from = client.events.length;
+    const enough = () => client.events.slice(from).filter(is('head')).length >= count;
+    await client.until(enough, `${count} live heads`, ms);
+    return client.events.slice(from).filter(is('head'));
+}
+
+/**
+ * Checks that the head events tell the whole story: each one's reverted blocks are those on top of what was told
+ * before, its adopted ones lead to its head, and nothing was missed.
+ */
+export function assertSeamless(events) {
+    const chain = [];
+    for (const event of events) {
+        assert.notEqual(event.type, 'lagged', 'events were missed');
+        if (event.type !== 'head') continue;
+        for (const hash of event.reverted.toReversed()) {
+            // What lies below the first head of this client was never told.
+            if (chain.length) assert.equal(chain.pop(), hash, `block ${event.blockNumber} reverts what was not on top`);
+        }
+        assert.equal(event.adopted.at(-1), event.hash, 'the last block adopted is the head');
+        for (const hash of event.adopted) assert.ok(!chain.includes(hash), `${hash} was adopted twice`);
+        chain.push(...event.adopted);
+    }
+    return chain;
+}
