@@ -3,14 +3,15 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 
-import { assertSeamless, browserAndServer, createClient, devnet, is, liveHeads, openBlank } from './harness.mjs';
+import { assertSeamless, browserAndServer, createClient, devnet, is, liveHeads, openBlank, scope } from './harness.mjs';
 
 describe('clients in one page', () => {
     let shared;
     let net;
-    before(async (t) => {
-        shared = await browserAndServer(t);
-        net = await devnet(t, { epochs: 1 });
+    const suite = scope();
+    before(async () => {
+        shared = await browserAndServer(suite);
+        net = await devnet(suite, { epochs: 1 });
     });
     const options = () => ({ network: net.network, peers: net.addresses });
 

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { before, describe, test } from 'node:test';
 
-import { browserAndServer, createClient, devnet, is, openBlank } from './harness.mjs';
+import { browserAndServer, createClient, devnet, is, openBlank, scope } from './harness.mjs';
 
 /** A port on which nothing listens. */
 function freePort() {
@@ -19,8 +19,9 @@ function freePort() {
 
 describe('without a network', () => {
     let shared;
-    before(async (t) => {
-        shared = await browserAndServer(t);
+    const suite = scope();
+    before(async () => {
+        shared = await browserAndServer(suite);
     });
 
     test('a client says that it is connecting, that it is stalled, and can be closed', async (t) => {

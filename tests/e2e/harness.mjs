@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { after } from 'node:test';
 
 import { launchBrowser } from '../../scripts/lib/browser.mjs';
 import { startDevnet } from '../../scripts/lib/devnet.mjs';
@@ -12,7 +13,16 @@ import { serve } from '../../scripts/serve.mjs';
 /** How long anything may take that involves the network, unless a test says otherwise. */
 export const PATIENCE_MS = 60_000;
 
-/** A browser and a server of `tests/e2e/pages/` with the package under `/dist/`. Ends with the test file. */
+/** For the body of a suite: what its hooks start is ended after its tests, the last first. */
+export function scope() {
+    const ends = [];
+    after(async () => {
+        for (const end of ends.reverse()) await end();
+    });
+    return { after: (end) => ends.push(end) };
+}
+
+/** A browser and a server of `tests/e2e/pages/` with the package under `/dist/`. Ends with `t`, a test or `scope()`. */
 export async function browserAndServer(t) {
     const server = await serve({ mounts: { '/': join(root, 'tests', 'e2e', 'pages'), '/dist/': join(root, 'dist') } });
     const browser = await launchBrowser();
@@ -23,7 +33,7 @@ export async function browserAndServer(t) {
     return { browser, server };
 }
 
-/** A devnet that ends with the test. */
+/** A devnet that ends with `t`. */
 export async function devnet(t, options) {
     const net = await startDevnet(options);
     t.after(() => net.stop());

@@ -3,12 +3,13 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 
-import { browserAndServer, createClient, openBlank } from './harness.mjs';
+import { browserAndServer, createClient, openBlank, scope } from './harness.mjs';
 
 describe('bad options', () => {
     let shared;
-    before(async (t) => {
-        shared = await browserAndServer(t);
+    const suite = scope();
+    before(async () => {
+        shared = await browserAndServer(suite);
     });
 
     const cases = [

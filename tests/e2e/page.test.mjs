@@ -8,7 +8,7 @@ import { before, describe, test } from 'node:test';
 import { env } from '../../scripts/lib/env.mjs';
 import { pageDir } from '../../scripts/lib/page.mjs';
 import { serve } from '../../scripts/serve.mjs';
-import { browserAndServer, devnet } from './harness.mjs';
+import { browserAndServer, devnet, scope } from './harness.mjs';
 
 const SCREENS = [
     ['desktop', { viewport: { width: 1280, height: 900 } }],
@@ -22,11 +22,12 @@ describe('the page', () => {
     let browser;
     let net;
     let server;
-    before(async (t) => {
-        ({ browser } = await browserAndServer(t));
-        net = await devnet(t, { epochs: 3 });
+    const suite = scope();
+    before(async () => {
+        ({ browser } = await browserAndServer(suite));
+        net = await devnet(suite, { epochs: 3 });
         server = await serve({ mounts: { '/': pageDir, '/devnet.json': () => ({ network: net.network, peers: net.addresses }) } });
-        t.after(() => server.close());
+        suite.after(() => server.close());
     });
 
     async function open(t, options) {

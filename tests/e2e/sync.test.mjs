@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 
 import { peerIdOf } from '../../scripts/lib/devnet.mjs';
-import { assertSeamless, browserAndServer, createClient, devnet, is, liveHeads, openBlank } from './harness.mjs';
+import { assertSeamless, browserAndServer, createClient, devnet, is, liveHeads, openBlank, scope } from './harness.mjs';
 
 /** Blocks a batch and batches an epoch of the devnet's network; its genesis is block 200. */
 const BATCH = 32;
@@ -14,9 +14,10 @@ const GENESIS = 200;
 describe('a page against three honest nodes', () => {
     let shared;
     let net;
-    before(async (t) => {
-        shared = await browserAndServer(t);
-        net = await devnet(t, { epochs: 3 });
+    const suite = scope();
+    before(async () => {
+        shared = await browserAndServer(suite);
+        net = await devnet(suite, { epochs: 3 });
     });
 
     test('syncs, follows the chain, and proves it in the background', async (t) => {
