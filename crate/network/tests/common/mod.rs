@@ -2,6 +2,8 @@
 //! choice, and messages for them to exchange.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod raw;
+
 use std::{future::Future, num::NonZeroU8, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt};
@@ -238,4 +240,29 @@ impl Topic for GarbageTopic {
     const NAME: &'static str = "news";
     const VALIDATE: bool = true;
     const MAX_MESSAGES: u32 = 1000;
+}
+
+/// Asks the node something, to see that the connection between the two works.
+pub async fn assert_well(pico: &Network, node: &Node) {
+    let mut questions = node.receive_requests::<Question>();
+    let question = Question { number: 5, padding: vec![] };
+    soon("an honest answer", async {
+        let exchange = async {
+            loop {
+                // The node registers its receiver when its stream is polled first.
+                match pico.request(question.clone(), node.get_local_peer_id()).await {
+                    Ok(answer) => return answer,
+                    Err(error) => assert!(error.to_string().contains("No receiver"), "{error}"),
+                }
+            }
+        };
+        let answer = async {
+            let (question, id, _) = questions.next().await.unwrap();
+            let answer = Answer { number: question.number + 1, padding: vec![] };
+            node.respond::<Question>(id, answer).await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(exchange, answer);
+        assert_eq!(answer.number, 6);
+    })
+    .await;
 }
