@@ -13,7 +13,7 @@ export const DEVNET_NETWORK = 'unit-albatross';
 export const DEFAULT_ADVERSARY = 'conflicting-election';
 
 /** Lies that an honest client must answer with a fallback. */
-export const ADVERSARIES_WITH_FALLBACK = ['conflicting-election', 'other-epoch-macro', 'bad-signature'];
+export const ADVERSARIES_WITH_FALLBACK = ['conflicting-election', 'other-epoch-macro', 'bad-signature', 'too-few-signers'];
 
 /** Builds the node binary; quick if nothing changed. */
 export function buildNode() {
@@ -33,7 +33,7 @@ export async function startDevnet({ epochs = 3, nodes = 3, blockTime = 1000, adv
     const file = binary(env().targetDir, 'pico-node');
     if (!existsSync(file)) throw notBuilt('pico-node');
     const args = ['devnet', '--json', '--epochs', `${epochs}`, '--nodes', `${nodes}`, '--block-time', `${blockTime}`,
-        '--listen', '/ip4/127.0.0.1/tcp/0/ws'];
+        '--listen', '/ip4/127.0.0.1/tcp/0/ws', '--exit-with-parent'];
     if (adversary) args.push('--adversary', adversary);
 
     const child = start(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });

@@ -108,13 +108,13 @@ describe('a page against three honest nodes', () => {
 describe('a page against nodes that are quick', () => {
     test('crosses checkpoints and an election block live, without a fallback', async (t) => {
         const shared = await browserAndServer(t);
-        const net = await devnet(t, { epochs: 3, blockTime: 200 });
+        const net = await devnet(t, { epochs: 3, blockTime: 500 });
         const page = await openBlank(t, shared);
         const client = await createClient(page, { network: net.network, peers: net.addresses });
         await client.until(is('consensus', { state: 'established' }), 'consensus');
         const from = client.events.length;
         const crossed = (election) => client.events.slice(from).filter(is('macro-block', { election }));
-        await client.until(() => crossed(true).length > 0 && crossed(false).length > 0, 'a checkpoint and an election block', 90_000);
+        await client.until(() => crossed(true).length > 0 && crossed(false).length > 0, 'a checkpoint and an election block', 120_000);
         const [election] = crossed(true);
         assert.equal((election.blockNumber - GENESIS) % EPOCH, 0);
         await client.until((event) => event.type === 'head' && event.blockNumber >= election.blockNumber + 5, 'heads of the new epoch');
