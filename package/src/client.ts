@@ -5,7 +5,7 @@ import { PicoSyncError, describe, toPicoSyncError } from './error.js';
 import { EventHub } from './events.js';
 import { Instance } from './instance.js';
 import { compiledModule } from './module.js';
-import type { ClientOptions, ClientState, LogLevel, LogRecord, PeerInfo, ReadyOptions, SyncEvent, WorkerEvent } from './types.js';
+import type { ClientOptions, ClientState, LogLevel, LogRecord, PeerInfo, ReadyOptions, SyncEvent, UnlistedEvent } from './types.js';
 import { VerificationWorker } from './verifier.js';
 
 /** How long closing waits for the core to say goodbye to its peers. Milliseconds. */
@@ -46,8 +46,8 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
 
     /** Starts the client and its verification worker. Rejects with `PicoSyncError` on bad options. */
     static async create(options: ClientOptions = {}): Promise<PicoSyncClient> {
-        check(options);
-        const { signal } = options;
+        // Checked by the core, which lists everything that is wrong at once; until then, anything is possible.
+        const signal = options?.signal;
         const aborted = () => {
             if (signal?.aborted) throw new PicoSyncError('aborted', 'The signal was aborted before the client had started.', signal.reason);
         };
@@ -65,7 +65,11 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
         }
         const abort = () => void client.close();
         signal?.addEventListener('abort', abort, { once: true });
-        client.#release = () => signal?.removeEventListener('abort', abort);
+        const stopWatching = client.#watchPage();
+        client.#release = () => {
+            signal?.removeEventListener('abort', abort);
+            stopWatching();
+        };
         return client;
     }
 
@@ -74,17 +78,44 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
         this.#instance = instance;
         const bridge: Bridge = {
             event: (event) => this.#event(event),
-            log: logSink(options.logger),
+            log: logSink(options?.logger),
             // A crashed page has no use for an answer any more.
             verify: (job) => this.#worker?.verify(job) ?? Promise.resolve(undefined),
         };
         const core = instance.call(({ ClientCore }) => ClientCore.create(options, bridge));
         this.#core = core;
         const network = instance.call(() => core.network);
-        this.#worker = new VerificationWorker(options.worker ?? defaultWorker, module, network, (notice) =>
+        this.#worker = new VerificationWorker(options?.worker ?? defaultWorker, module, network, (notice) =>
             this.#event({ type: 'worker', at: Date.now(), ...notice }),
         );
         this.#refresh();
+    }
+
+    /** Passes on what the page learns of its network, and that its user is back. Returns how to stop that. */
+    #watchPage(): () => void {
+        const tell = (online: boolean) => {
+            const core = this.#core;
+            if (!core || this.#closing) return;
+            try {
+                this.#instance?.call(() => core.setOnline(online));
+            } catch (error) {
+                this.#finish(toPicoSyncError(error, 'crashed'));
+            }
+        };
+        const offline = () => tell(false);
+        const online = () => tell(true);
+        // Timers hardly run in a page out of sight, and sockets may be gone: look at once when it comes back.
+        const visible = () => {
+            if (document.visibilityState === 'visible' && navigator.onLine) tell(true);
+        };
+        addEventListener('offline', offline);
+        addEventListener('online', online);
+        if (typeof document !== 'undefined') document.addEventListener('visibilitychange', visible);
+        return () => {
+            removeEventListener('offline', offline);
+            removeEventListener('online', online);
+            if (typeof document !== 'undefined') document.removeEventListener('visibilitychange', visible);
+        };
     }
 
     /**
@@ -225,7 +256,7 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
         this.#pending.clear();
     }
 
-    #event(event: SyncEvent | WorkerEvent): void {
+    #event(event: SyncEvent | UnlistedEvent): void {
         if (event.type === 'consensus') this.#lastConsensus = event.state;
         this.#events.emit(event as SyncEvent);
         if (this.#refreshing) return;
@@ -303,19 +334,6 @@ function show(value: unknown): string {
 function isSignal(value: unknown): value is AbortSignal {
     const signal = value as Partial<AbortSignal> | null;
     return typeof signal?.aborted === 'boolean' && typeof signal.addEventListener === 'function';
-}
-
-/** The options that are objects of the page; all others are the core's to check. */
-function check(options: ClientOptions): void {
-    const problems: string[] = [];
-    if (typeof options !== 'object' || options === null) {
-        throw new PicoSyncError('invalid-options', `options: ${show(options)} is not an object`);
-    }
-    for (const name of ['worker', 'logger'] as const) {
-        if (options[name] !== undefined && typeof options[name] !== 'function') problems.push(`${name}: ${show(options[name])} is not a function`);
-    }
-    if (options.signal !== undefined && !isSignal(options.signal)) problems.push(`signal: ${show(options.signal)} is not an AbortSignal`);
-    if (problems.length > 0) throw new PicoSyncError('invalid-options', problems.join('; '));
 }
 
 /** Where log records go: to the page's function, else to the console. */

@@ -51,15 +51,12 @@ export class VerificationWorker {
     }
 
     /**
-     * Whether the signatures in `bytes` (an encoded job of the engine) hold. `undefined` means that there is no
-     * worker, and that the caller has to do it itself. Rejects with code `worker` if the job can't be done.
+     * Whether the signatures in `bytes` (an encoded job of the engine) hold. `undefined` means that no worker can
+     * do it, and that the caller has to. Rejects with code `worker` if it brings down workers: better not do it at all.
      */
     verify(bytes: Uint8Array): Promise<boolean | undefined> {
         if (this.#over === 'ended') return Promise.reject(new PicoSyncError('closed', 'The client is closed.'));
-        if (this.#over) return Promise.resolve(undefined);
-        if (this.#waiting.length >= QUEUE_CAPACITY) {
-            return Promise.reject(new PicoSyncError('worker', `More than ${QUEUE_CAPACITY} verification jobs are waiting.`));
-        }
+        if (this.#over || this.#waiting.length >= QUEUE_CAPACITY) return Promise.resolve(undefined);
         return new Promise((resolve, reject) => {
             this.#waiting.push({ bytes, attempts: 0, resolve, reject });
             this.#next();
@@ -114,13 +111,13 @@ export class VerificationWorker {
         }
         if (reply.id !== this.#jobs || !this.#current) return;
         // The job is at fault, not the worker: it gets a fresh one, however often this happens.
-        if (reply.type === 'crashed') return this.#died(reply.reason, false);
+        if (reply.type === 'crashed') return this.#died(reply.reason, 'job');
         clearTimeout(this.#deadline);
         const job = this.#current;
         this.#current = undefined;
         this.#deaths = 0;
         if (reply.type === 'verified') job.resolve(reply.valid);
-        else job.reject(new PicoSyncError('worker', `The verification worker refused a job: ${reply.reason}`));
+        else job.reject(new PicoSyncError('unsupported', `The verification worker refused a job: ${reply.reason}`));
         this.#next();
     }
 
@@ -131,21 +128,19 @@ export class VerificationWorker {
         this.#current = job;
         this.#jobs += 1;
         job.attempts += 1;
-        this.#deadline = setTimeout(() => this.#died(`no result after ${JOB_TIMEOUT} ms`), JOB_TIMEOUT);
+        this.#deadline = setTimeout(() => this.#died(`no result after ${JOB_TIMEOUT} ms`, 'timeout'), JOB_TIMEOUT);
         this.#post({ type: 'verify', id: this.#jobs, job: job.bytes });
     }
 
     /** The worker is of no more use: its job goes first in the next one, unless the job itself is the cause. */
-    #died(reason: string, counts = true): void {
+    #died(reason: string, cause: 'job' | 'worker' | 'timeout' = 'worker'): void {
         const job = this.#current;
         this.#current = undefined;
         this.#stop();
-        if (counts) this.#deaths += 1;
-        if (job && job.attempts >= ATTEMPTS_PER_JOB) {
-            job.reject(new PicoSyncError('worker', `The verification worker failed twice at one job: ${reason}`));
-        } else if (job) {
-            this.#waiting.unshift(job);
-        }
+        if (cause !== 'job') this.#deaths += 1;
+        if (job && job.attempts < ATTEMPTS_PER_JOB) this.#waiting.unshift(job);
+        else if (cause === 'timeout') job?.resolve(undefined);
+        else job?.reject(new PicoSyncError('worker', `The verification worker failed twice at one job: ${reason}`));
         // One that never came up won't at the next try: its script or the page's policy is at fault.
         if (!this.#everReady || this.#deaths >= DEATHS_IN_A_ROW) return this.#unavailable(reason);
         this.#notify({ status: 'restarted', reason });
@@ -156,7 +151,11 @@ export class VerificationWorker {
         this.#over = 'unavailable';
         this.#stop();
         this.#notify({ status: 'unavailable', reason });
-        for (const job of this.#drain()) job.resolve(undefined);
+        for (const job of this.#drain()) {
+            if (job.attempts === 0) job.resolve(undefined);
+            // It may be what killed the worker: better not let it do the same to the page.
+            else job.reject(new PicoSyncError('worker', `The verification worker failed: ${reason}`));
+        }
     }
 
     #drain(): Job[] {

@@ -8,6 +8,7 @@
 //! What can be compiled natively is, so that it is tested by plain `cargo test`.
 
 pub mod error;
+pub mod event;
 pub mod options;
 pub mod value;
 

@@ -6,8 +6,8 @@
 use std::fmt::Write as _;
 
 use log::LevelFilter;
-use nimiq_network_interface::Multiaddr;
-use nimiq_primitives::networks::NetworkId;
+use nimiq_primitives::{networks::NetworkId, policy::Policy};
+use pico_network::{AddressError, Multiaddr, PeerId, validate_multiaddr};
 use pico_sync::{Anchor, NetworkParams};
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Every property that is read, for whoever builds the [`Value`].
-pub const NAMES: [&str; 11] = [
+pub const NAMES: [&str; 14] = [
     "network",
     "peers",
     "mode",
@@ -28,6 +28,9 @@ pub const NAMES: [&str; 11] = [
     "checkpoint",
     "verifyingKey",
     "logLevel",
+    "worker",
+    "logger",
+    "signal",
 ];
 /// The properties of `checkpoint`.
 pub const CHECKPOINT_NAMES: [&str; 2] = ["blockNumber", "hash"];
@@ -56,7 +59,7 @@ pub enum Mode {
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The network to join.
-    pub network: NetworkId,
+    pub network: &'static NetworkParams,
     /// Dialled first.
     pub peers: Vec<Multiaddr>,
     /// How to sync.
@@ -85,6 +88,29 @@ impl Options {
         problems.into_result().map(|()| parsed)
     }
 
+    /// Checks that the checkpoint, if there is one, is where trust can start. The network's policy must
+    /// be installed.
+    ///
+    /// # Errors
+    /// `invalid-options`, naming the block number.
+    pub fn check_checkpoint(&self) -> Result<(), ClientError> {
+        let Some(Anchor { block_number, .. }) = self.checkpoint else { return Ok(()) };
+        if block_number >= Policy::genesis_block_number() && Policy::is_election_block_at(block_number)
+        {
+            return Ok(());
+        }
+        let message = format!(
+            "checkpoint.blockNumber: {block_number} is no election block of {}",
+            self.network.name
+        );
+        Err(ClientError::new(ErrorCode::InvalidOptions, message))
+    }
+
+    /// Whether this is a network for development, whose peers live on the machine or next to it.
+    pub fn is_private_network(&self) -> bool {
+        matches!(self.network.network_id, NetworkId::DevAlbatross | NetworkId::UnitAlbatross)
+    }
+
     fn read(value: &Value, problems: &mut Problems) -> Self {
         if !matches!(value, Value::Record(_) | Value::Absent) {
             problems.invalid("options", value, "not an object");
@@ -104,8 +130,11 @@ impl Options {
         transports(value.get("transports"), problems);
         choice("storage", value.get("storage"), &[("indexeddb", ()), ("memory", ())], problems);
         verifying_key(value.get("verifyingKey"), problems);
+        foreign("worker", value.get("worker"), "not a function", problems);
+        foreign("logger", value.get("logger"), "not a function", problems);
+        foreign("signal", value.get("signal"), "not an AbortSignal", problems);
         Self {
-            network: network.network_id,
+            network,
             peers: peers(value.get("peers"), network, problems),
             mode: choice(
                 "mode",
@@ -219,26 +248,45 @@ fn address(option: &str, value: &Value, problems: &mut Problems) -> Option<Multi
         problems.invalid(option, value, "not a multiaddr");
         return None;
     };
-    match parse_address(text) {
+    match validate_multiaddr(text) {
         Ok(address) => Some(address),
+        Err(error @ AddressError::Unsupported(_)) => {
+            problems.unsupported.push(format!("{option}: {error}"));
+            None
+        }
         Err(error) => {
-            let message = format!("{option}: {value}: {error}");
-            match error.code {
-                ErrorCode::Unsupported => problems.unsupported.push(message),
-                _ => problems.add(message),
-            }
+            problems.add(format!("{option}: {error}"));
             None
         }
     }
 }
 
-/// An address that can be dialled.
+/// The address that `connect` is called with.
 ///
 /// # Errors
 /// `invalid-options` if it is no multiaddr of the two documented forms, `unsupported` if this build
-/// lacks its transport. The message doesn't repeat the address.
-pub fn parse_address(text: &str) -> Result<Multiaddr, ClientError> {
-    text.parse().map_err(|error| ClientError::new(ErrorCode::InvalidOptions, format!("{error}")))
+/// lacks its transport.
+pub fn multiaddr(value: &Value) -> Result<Multiaddr, ClientError> {
+    let mut problems = Problems::default();
+    match (address("multiaddr", value, &mut problems), problems.into_result()) {
+        (Some(address), Ok(())) => Ok(address),
+        (_, Err(error)) => Err(error),
+        (None, Ok(())) => Err(ClientError::new(ErrorCode::InvalidOptions, "multiaddr: missing")),
+    }
+}
+
+/// The peer that `disconnect` is called with.
+///
+/// # Errors
+/// `invalid-options` if it is no peer id.
+pub fn peer_id(value: &Value) -> Result<PeerId, ClientError> {
+    let parsed = match value {
+        Value::Text(text) => text.parse().ok(),
+        _ => None,
+    };
+    parsed.ok_or_else(|| {
+        ClientError::new(ErrorCode::InvalidOptions, format!("peerId: {value} is not a peer id"))
+    })
 }
 
 fn transports(value: &Value, problems: &mut Problems) {
@@ -288,6 +336,12 @@ fn verifying_key(value: &Value, problems: &mut Problems) {
         // Proofs are not used yet, signatures take their place: the key is fine but has no effect.
         Value::Bytes(key) if (1..=MAX_VERIFYING_KEY).contains(&key.len()) => {}
         other => problems.invalid("verifyingKey", other, "not a Uint8Array with a verifying key"),
+    }
+}
+
+fn foreign(option: &str, value: &Value, why: &str, problems: &mut Problems) {
+    if !matches!(value, Value::Absent | Value::Foreign) {
+        problems.invalid(option, value, why);
     }
 }
 

@@ -22,7 +22,10 @@ pub enum Value {
     List(Vec<Value>),
     /// Any other object: those of its properties that were asked for.
     Record(Vec<(&'static str, Value)>),
-    /// Something that no option takes, as JavaScript would print it.
+    /// An object of the page that is what its option takes: a function, a signal. Only the wrapper
+    /// has a use for it.
+    Foreign,
+    /// Something that no option takes, described.
     Other(String),
 }
 
@@ -51,7 +54,7 @@ impl fmt::Display for Value {
             },
             Self::Bytes(bytes) => write!(f, "Uint8Array({})", bytes.len()),
             Self::List(items) => write!(f, "an array of {}", items.len()),
-            Self::Record(_) => f.write_str("an object"),
+            Self::Record(_) | Self::Foreign => f.write_str("an object"),
             Self::Other(text) => f.write_str(text),
         }
     }

@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::*;
 const TYPES: &str = r#"
 /** What the wrapper does for the core. None of it may throw, or call the core back before it returns. */
 export interface Bridge {
-    event(event: SyncEvent | WorkerEvent): void;
+    event(event: SyncEvent | UnlistedEvent): void;
     log(level: LogRecord['level'], target: string, message: string): void;
     /** Whether the signatures in an encoded job hold; `undefined` if the core has to find out itself. */
     verify(job: Uint8Array): Promise<boolean | undefined>;

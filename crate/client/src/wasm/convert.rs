@@ -17,8 +17,18 @@ const MAX_ITEMS: u32 = 1_000;
 pub(crate) fn options(value: &JsValue) -> Result<Value, JsValue> {
     record(value, &NAMES, |name, value| match name {
         "checkpoint" => record(value, &CHECKPOINT_NAMES, |_, value| Ok(plain(value))),
+        "worker" | "logger" if value.is_function() => Ok(Value::Foreign),
+        "signal" if is_signal(value) => Ok(Value::Foreign),
         _ => Ok(plain(value)),
     })
+}
+
+/// By its shape: a page may have signals of another realm, or of a polyfill.
+fn is_signal(value: &JsValue) -> bool {
+    let property = |name| Reflect::get(value, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED);
+    value.is_object()
+        && property("aborted").as_bool().is_some()
+        && property("addEventListener").is_function()
 }
 
 /// Reads the properties `names`. What a getter throws is passed on.

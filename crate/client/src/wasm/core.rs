@@ -1,17 +1,29 @@
-//! The exported class: one client.
+//! The exported class: one client, made of an engine, a network, and a pump for their events.
 
-use js_sys::Promise;
+use std::sync::Arc;
+
+use futures::{FutureExt, future::Shared};
+use js_sys::{Promise, Reflect};
+use pico_network::{Config, ConfigError, DialError, Keypair, Network};
+use pico_sync::{Clock, Consensus, Handle, NetworkParams, SyncConfig, SyncMode};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
+use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
-use super::{bridge::Bridge, convert, logger, verifier::WorkerVerifier};
-use crate::options::{self, Options};
+use super::{bridge::Bridge, convert, logger, pump, verifier::WorkerVerifier};
+use crate::{
+    error::{ClientError, ErrorCode},
+    event::{ClientState, Peer},
+    options::{self, Mode, Options},
+};
 
 /// One client. An instance of the wasm has one at most: the rules of its network are global to it.
 #[wasm_bindgen]
 pub struct ClientCore {
-    options: Options,
-    _verifier: WorkerVerifier,
+    params: &'static NetworkParams,
+    network: Arc<Network>,
+    engine: Handle,
+    /// Resolves when engine and network have ended and the last event is out.
+    ended: Shared<pump::Ended>,
 }
 
 #[wasm_bindgen]
@@ -21,46 +33,71 @@ impl ClientCore {
     /// # Errors
     /// `invalid-options` and `unsupported`, naming the values.
     pub fn create(
-        #[wasm_bindgen(unchecked_param_type = "ClientOptions")] options: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "ClientOptions | undefined")] options: &JsValue,
         bridge: &Bridge,
     ) -> Result<ClientCore, JsValue> {
         let options = Options::parse(&convert::options(options)?)?;
         logger::install(bridge, options.log_level);
-        log::info!("Starting on {:?} with {} addresses", options.network, options.peers.len());
-        Ok(Self { options, _verifier: WorkerVerifier::new(bridge) })
+        Ok(Self::start(options, bridge)?)
     }
 
     /// The network that this client joined.
     #[wasm_bindgen(getter, unchecked_return_type = "Network")]
     pub fn network(&self) -> String {
-        pico_sync::NetworkParams::of(self.options.network).map_or("", |params| params.name).to_owned()
+        self.params.name.to_owned()
     }
 
     /// A snapshot.
     #[wasm_bindgen(unchecked_return_type = "ClientState")]
     pub fn state(&self) -> JsValue {
-        JsValue::UNDEFINED
+        let traffic = self.network.traffic();
+        let state = ClientState::new(
+            &self.engine.snapshot(),
+            traffic.bytes_received,
+            traffic.bytes_sent,
+        );
+        convert::to_js(&state)
     }
 
     /// The connected peers.
     #[wasm_bindgen(unchecked_return_type = "PeerInfo[]")]
     pub fn peers(&self) -> JsValue {
-        js_sys::Array::new().into()
+        let outcomes = self.engine.outcomes();
+        let peers: Vec<_> = self
+            .network
+            .peers()
+            .iter()
+            .map(|status| Peer::new(status, outcomes.get(&status.peer_id.to_string()).copied()))
+            .collect();
+        convert::to_js(&peers)
     }
 
-    /// Dials a peer.
+    /// Dials a peer. Resolves when it can be used.
     #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
-    pub fn connect(&self, address: &JsValue) -> Promise {
-        let _ = address;
-        assert!(self.options.min_peers == 0, "provoked");
-        future_to_promise(async { Ok(JsValue::UNDEFINED) })
+    pub fn connect(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "string")] multiaddr: &JsValue,
+    ) -> Promise {
+        let address = options::multiaddr(&convert::plain(multiaddr));
+        let network = self.network.clone();
+        future_to_promise(async move {
+            network.dial(address?).await.map_err(dial_error)?;
+            Ok(JsValue::UNDEFINED)
+        })
     }
 
-    /// Closes the connection to a peer.
+    /// Closes the connection to a peer. Resolves also if there was none.
     #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
-    pub fn disconnect(&self, peer_id: &JsValue) -> Promise {
-        let _ = peer_id;
-        future_to_promise(async { Ok(JsValue::UNDEFINED) })
+    pub fn disconnect(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "string", js_name = peerId)] peer_id: &JsValue,
+    ) -> Promise {
+        let peer = options::peer_id(&convert::plain(peer_id));
+        let network = self.network.clone();
+        future_to_promise(async move {
+            network.disconnect(peer?).await;
+            Ok(JsValue::UNDEFINED)
+        })
     }
 
     /// Changes what is logged.
@@ -76,9 +113,95 @@ impl ClientCore {
         Ok(())
     }
 
-    /// Closes every connection.
+    /// Says that the page has lost or regained its network.
+    #[wasm_bindgen(js_name = setOnline)]
+    pub fn set_online(&self, online: bool) {
+        self.engine.set_offline(!online);
+        if online {
+            self.network.start_connecting();
+        } else {
+            self.network.stop();
+        }
+    }
+
+    /// Ends the client. Resolves when every connection is closed and the last event is out.
     #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
     pub fn close(&self) -> Promise {
-        future_to_promise(async { Ok(JsValue::UNDEFINED) })
+        self.engine.close();
+        let network = self.network.clone();
+        let ended = self.ended.clone();
+        future_to_promise(async move {
+            network.close().await;
+            // An error means that the pump is gone, and with it whatever there was to wait for.
+            let _ = ended.await;
+            Ok(JsValue::UNDEFINED)
+        })
     }
+}
+
+impl ClientCore {
+    fn start(options: Options, bridge: &Bridge) -> Result<Self, ClientError> {
+        let params = options.network;
+        if !params.install_policy() {
+            let message = format!("this instance serves another network than {}", params.name);
+            return Err(ClientError::new(ErrorCode::Unsupported, message));
+        }
+        options.check_checkpoint()?;
+        let network = Network::new(Config {
+            desired_peers: options.desired_peers,
+            allow_loopback: options.is_private_network(),
+            secure_only: page_is_secure(),
+            ..Config::new(Keypair::generate_ed25519(), params.genesis().hash, options.peers)
+        })
+        .map_err(config_error)?;
+        let clock = {
+            let network = network.clone();
+            let system = Clock::system();
+            Clock::new(move || system.now_ms().saturating_add_signed(network.clock_offset()))
+        };
+        let config = SyncConfig {
+            mode: match options.mode {
+                Mode::Pico => SyncMode::Pico,
+                Mode::Light => SyncMode::Light,
+            },
+            verify_in_background: options.verify_in_background,
+            min_peers: options.min_peers,
+            anchor: options.checkpoint,
+        };
+        let verifier = Arc::new(WorkerVerifier::new(bridge));
+        let (engine, handle) =
+            Consensus::new(network.clone(), verifier, clock.clone(), params, config);
+        // Subscribed before anything runs: no event is lost.
+        let (pump, ended) = pump::new(bridge.clone(), clock, handle.events(), network.subscribe());
+        spawn_local(pump.run());
+        // Boxed, as everything that is spawned is copied around first.
+        nimiq_utils::spawn(Box::pin(engine.run()));
+        network.start_connecting();
+        Ok(Self { params, network, engine: handle, ended: ended.shared() })
+    }
+}
+
+/// Whether browsers allow encrypted connections only from here.
+fn page_is_secure() -> bool {
+    let property = |of: &JsValue, name| Reflect::get(of, &JsValue::from_str(name)).ok();
+    property(&js_sys::global(), "location")
+        .and_then(|location| property(&location, "protocol"))
+        .is_some_and(|protocol| protocol == "https:")
+}
+
+fn config_error(error: ConfigError) -> ClientError {
+    let code = match error {
+        ConfigError::Transport(_) => ErrorCode::Unsupported,
+        _ => ErrorCode::InvalidOptions,
+    };
+    ClientError::new(code, error.to_string())
+}
+
+fn dial_error(error: DialError) -> ClientError {
+    let code = match error {
+        DialError::Unsupported(_) | DialError::Insecure(_) => ErrorCode::Unsupported,
+        DialError::Closed => ErrorCode::Closed,
+        _ => ErrorCode::NoPeers,
+    };
+    ClientError::new(code, error.to_string())
 }

@@ -4,13 +4,18 @@ mod bridge;
 mod convert;
 mod core;
 mod logger;
+mod pump;
 mod types;
 mod verifier;
 
 use js_sys::Function;
 use wasm_bindgen::prelude::*;
 
-pub use self::core::ClientCore;
+pub use self::{
+    bridge::Bridge,
+    core::ClientCore,
+    verifier::{start_verifier, verify_job},
+};
 
 /// Has `handler` called with the message of a panic, just before the instance traps. Nothing may be
 /// called in the instance afterwards.
@@ -25,5 +30,3 @@ pub fn set_panic_handler(
         let _ = handler.call1(&JsValue::UNDEFINED, &JsValue::from_str(&info.to_string()));
     }));
 }
-
-pub use verifier::{start_verifier, verify_job};

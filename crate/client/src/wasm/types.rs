@@ -99,7 +99,7 @@ export interface PeerInfo {
     services: string[];
 }
 
-/** Every event has `type` and `at` (Unix ms). Ignore unknown types: more may come, and `WorkerEvent` is one. */
+/** Every event has `type` and `at` (Unix ms). Ignore unknown types: more may come, and `UnlistedEvent` has some. */
 export type SyncEvent = { at: number } & (
     | { type: 'peer-joined'; peerId: string; address: string; transport: Transport }
     | { type: 'peer-left'; peerId: string; reason: string }
@@ -118,9 +118,18 @@ export type SyncEvent = { at: number } & (
     | { type: 'lagged'; missed: number }
 );
 
-/** Also among the events, beside `SyncEvent`: the verification worker died and was replaced, or can't be had, in
- *  which case signatures are checked on the thread of the client, which is then busy for longer at a time. */
-export interface WorkerEvent { type: 'worker'; at: number; status: 'restarted' | 'unavailable'; reason: string; }
+/** Also among the events, beside `SyncEvent`. */
+export type UnlistedEvent = { at: number } & (
+    /** An address could not be reached. */
+    | { type: 'dial-failed'; address: string; reason: string }
+    /** The verification worker died and was replaced, or can't be had: then signatures are checked on the thread of
+     *  the client, which is busy for longer at a time. */
+    | { type: 'worker'; status: 'restarted' | 'unavailable'; reason: string }
+    /** A signature was checked on the thread of the client. */
+    | { type: 'verified-in-place'; reason: string }
+    /** The clock of this machine differs from the peers' by so many ms: ours minus theirs. */
+    | { type: 'clock'; skewMs: number }
+);
 
 /** What went wrong. */
 export type ErrorCode =

@@ -1,7 +1,7 @@
 //! Verification in the Web Worker: the page's side sends jobs through the wrapper, the worker's runs them.
 
 use futures::{FutureExt, future::BoxFuture};
-use js_sys::Uint8Array;
+use js_sys::{Reflect, Uint8Array};
 use pico_sync::{NetworkParams, Verifier, VerifierError, VerifyJob};
 use send_wrapper::SendWrapper;
 use wasm_bindgen::prelude::*;
@@ -10,7 +10,7 @@ use wasm_bindgen_futures::JsFuture;
 use super::bridge::Bridge;
 use crate::error::{ClientError, ErrorCode};
 
-/// Runs jobs in the wrapper's worker; on this thread, if there is none.
+/// Runs jobs in the wrapper's worker. Where there is none, the engine is told so and does them itself.
 pub(crate) struct WorkerVerifier {
     bridge: SendWrapper<Bridge>,
 }
@@ -32,13 +32,25 @@ impl Verifier for WorkerVerifier {
                 Err(error) => Err(error),
             };
             match verdict {
-                // No worker: the wrapper has said so, now it is done here.
-                Ok(verdict) => Ok(verdict.as_bool().unwrap_or_else(|| job.run())),
+                Ok(verdict) => verdict
+                    .as_bool()
+                    .ok_or_else(|| VerifierError::Unavailable("no worker".to_owned())),
+                Err(error) if code(&error) == ErrorCode::Worker.as_str() => {
+                    // A check that brings down one worker after the other would bring down the page as
+                    // well. No honest block does that.
+                    log::error!("block {}: {}", job.block_number(), message(&error));
+                    Ok(false)
+                }
                 Err(error) => Err(VerifierError::Unavailable(message(&error))),
             }
         };
         SendWrapper::new(work).boxed()
     }
+}
+
+fn code(error: &JsValue) -> String {
+    let code = Reflect::get(error, &JsValue::from_str("code")).ok();
+    code.and_then(|code| code.as_string()).unwrap_or_default()
 }
 
 fn message(error: &JsValue) -> String {

@@ -1,0 +1,78 @@
+//! What only a browser can show: conversion of real JavaScript values, jobs in wasm, log records, timers.
+#![cfg(target_family = "wasm")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use js_sys::{Function, Reflect};
+use pico_sync_client::{Bridge, ClientCore, set_panic_handler, start_verifier, verify_job};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+/// What the JavaScript expression is.
+fn eval(expression: &str) -> JsValue {
+    Function::new_no_args(&format!("return ({expression})")).call0(&JsValue::UNDEFINED).unwrap()
+}
+
+fn get(value: &JsValue, name: &str) -> JsValue {
+    Reflect::get(value, &JsValue::from_str(name)).unwrap()
+}
+
+fn bridge() -> Bridge {
+    eval("{ events: [], records: [], event(e) { this.events.push(e) }, log(...r) { this.records.push(r) }, verify: async () => undefined }")
+        .unchecked_into()
+}
+
+fn refusal(options: &str) -> (String, String) {
+    let error = ClientCore::create(&eval(options), &bridge()).err().expect("refused");
+    (get(&error, "code").as_string().unwrap(), get(&error, "message").as_string().unwrap())
+}
+
+#[wasm_bindgen_test]
+fn options_are_read_from_javascript() {
+    let (code, message) = refusal("{ network: 'moon', peers: ['nonsense', 5], minPeers: 0, worker: 'w.js', signal: {}, nothing: 1 }");
+    assert_eq!(code, "invalid-options");
+    for part in ["'moon'", "nonsense", "peers: 5", "minPeers: 0", "worker: 'w.js'", "signal"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert!(!message.contains("nothing"), "{message}");
+    for (options, named) in [
+        ("7", "options: 7"),
+        ("[]", "options"),
+        ("{ peers: [{}] }", "peers"),
+        ("{ checkpoint: { blockNumber: 1 } }", "checkpoint.hash"),
+        ("{ verifyingKey: [1, 2] }", "verifyingKey"),
+        ("{ minPeers: 1n }", "minPeers"),
+        ("{ mode: Symbol('pico') }", "mode"),
+    ] {
+        let (code, message) = refusal(options);
+        assert_eq!(code, "invalid-options", "{message}");
+        assert!(message.contains(named), "{message}");
+    }
+    assert_eq!(refusal("{ transports: ['webrtc'] }").0, "unsupported");
+}
+
+#[wasm_bindgen_test]
+fn what_a_getter_throws_is_passed_on() {
+    let error = ClientCore::create(&eval("{ get mode() { throw new RangeError('mine') } }"), &bridge());
+    let error = error.err().expect("refused");
+    assert_eq!(String::from(error.unchecked_into::<js_sys::Error>().message()), "mine");
+}
+
+#[wasm_bindgen_test]
+fn jobs_that_are_none_are_refused() {
+    start_verifier("unit-albatross").unwrap();
+    start_verifier("unit-albatross").unwrap();
+    assert!(start_verifier("main-albatross").is_err());
+    assert!(start_verifier("moon").is_err());
+    for job in [&[][..], &[0], &[0xff; 64], &[1; 4096]] {
+        let error = verify_job(job).unwrap_err();
+        assert_eq!(get(&error, "code"), JsValue::from_str("worker"));
+    }
+}
+
+#[wasm_bindgen_test]
+fn a_panic_handler_can_be_replaced() {
+    set_panic_handler(Function::new_no_args(""));
+    let _ = std::panic::take_hook();
+}
