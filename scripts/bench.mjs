@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 import { launchBrowser } from './lib/browser.mjs';
 import { buildNode, startDevnet } from './lib/devnet.mjs';
 import { Failure, endOnSignals, main, root, run, say, step } from './lib/env.mjs';
-import { SLOW_LINE, measure } from './lib/measure.mjs';
+import { SLOW_LINE, emptyPageMemory, measure } from './lib/measure.mjs';
 import { median, spread, table } from './lib/stats.mjs';
 import { serve } from './serve.mjs';
 import { setup } from './setup.mjs';
@@ -99,7 +99,9 @@ async function compare(runs) {
             for (const name of i % 2 ? ['theirs', 'ours'] : ['ours', 'theirs']) {
                 server.sent[name] = 0;
                 const result = await step(`${NAMES[name]}, run ${i + 1} of ${runs}`, () => measure(`${server.url}${name}.html`));
-                results[name].push({ ...result, bytes: server.sent[name] });
+                const empty = await emptyPageMemory(`${server.url}empty.html`);
+                const memory = empty === undefined ? undefined : result.resident - empty;
+                results[name].push({ ...result, memory, bytes: server.sent[name] });
                 results[`${name}Slow`].push(await measure(`${server.url}${name}.html`, { line: SLOW_LINE }));
             }
         }
@@ -149,8 +151,8 @@ async function report({ runs, results, macroSync, loadBefore }) {
         row('Navigation to first head', 'head', seconds),
         row('Navigation to established', 'established', seconds),
         row('The same at 10 Mbit/s, 40 ms', 'established', seconds, oursSlow, theirsSlow),
-        row('Memory of page and workers', 'memory', { scale: 1e6, digits: 0, unit: 'MB' }),
-        row('Resident memory of its processes', 'resident', { scale: 1e6, digits: 0, unit: 'MB' }),
+        row('Memory of page and workers, beyond an empty page’s', 'memory', { scale: 1e6, digits: 0, unit: 'MB' }),
+        row('Of that, JavaScript', 'heap', megabytes),
         row('Longest main-thread task', 'longestTask', { digits: 0, unit: 'ms' }),
     ]);
     const verified = spread(column(ours, 'verified'), seconds);

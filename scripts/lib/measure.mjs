@@ -17,8 +17,9 @@ export const SLOW_LINE = { offline: false, latency: 40, downloadThroughput: (10 
  * Opens `url` in a new browser and waits until consensus is established.
  *
  * Resolves with times since navigation in ms (`head`, `established`), `longestTask` of the page's main thread in
- * ms, `memory` (page and workers, as the browser accounts for it) and `resident` (renderer processes, as the system
- * does) in bytes, and the page's other `marks`. With `line`, only times are taken.
+ * ms, `heap` (JavaScript of page and workers, as the browser accounts for it: wasm memory is not in it) and
+ * `resident` (renderer processes, as the system accounts for them) in bytes, and the page's other `marks`. With
+ * `line`, only times are taken.
  */
 export async function measure(url, { line, settleMs = SETTLE_MS } = {}) {
     const browser = await launchBrowser({
@@ -46,11 +47,22 @@ export async function measure(url, { line, settleMs = SETTLE_MS } = {}) {
         // Not an event that could be awaited: it is the span over which tasks are counted.
         await page.waitForTimeout(settleMs);
         const longestTask = longestMainThreadTask(JSON.parse(await browser.stopTracing()));
-        const memory = await page.evaluate(async () => (await performance.measureUserAgentSpecificMemory()).bytes);
+        const heap = await page.evaluate(async () => (await performance.measureUserAgentSpecificMemory()).bytes);
         const resident = await rendererMemory(browser);
         const marks = await page.evaluate(() => window.marks);
         if (fault) throw new Failure(`${url}: ${fault.stack}`);
-        return { ...marks, longestTask, memory, resident };
+        return { ...marks, longestTask, heap, resident };
+    } finally {
+        await browser.close();
+    }
+}
+
+/** What a page with nothing on it takes of resident memory, in bytes. */
+export async function emptyPageMemory(url) {
+    const browser = await launchBrowser();
+    try {
+        await (await browser.newPage()).goto(url);
+        return await rendererMemory(browser);
     } finally {
         await browser.close();
     }
