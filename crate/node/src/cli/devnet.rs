@@ -72,7 +72,8 @@ pub(super) async fn run(args: DevnetArgs) -> Result<(), Failure> {
     }));
 
     let devnet = tokio::select! {
-        started = &mut start => started?,
+        // A panic fails the start as well, but says more.
+        biased;
         end = ends.wait() => {
             interrupt.interrupt();
             // The files of the chain that was being made must be deleted first.
@@ -86,6 +87,7 @@ pub(super) async fn run(args: DevnetArgs) -> Result<(), Failure> {
                 Ok(Err(error)) => end.and(Err(error.into())),
             };
         }
+        started = &mut start => started?,
     };
     let end = ends.wait().await;
     devnet.stop().await;

@@ -12,13 +12,8 @@ use tokio::{
 /// How often to look whether the parent process still lives.
 const PARENT_CHECK: Duration = Duration::from_millis(500);
 
-/// What the system and MDBX call a full disk.
-const NO_SPACE: &[&str] = &[
-    "No space left",
-    "os error 28",
-    "MDBX_MAP_FULL",
-    "Disk quota",
-];
+/// Where panics are those of a disk that failed or is full: the database has no other way to tell.
+const DATABASE_CRATES: &[&str] = &["nimiq-database", "libmdbx"];
 
 /// What the process fails of.
 #[derive(Debug, Error)]
@@ -44,12 +39,14 @@ impl Failure {
         })
     }
 
-    /// A panic of some task, which may be how MDBX tells of a full disk.
-    fn of_panic(message: String) -> Self {
-        if NO_SPACE.iter().any(|text| message.contains(text)) {
-            Self::Io(format!("can't write files: {message}"))
+    /// A panic of some task.
+    fn of_panic(message: &str, place: &str) -> Self {
+        if DATABASE_CRATES.iter().any(|name| place.contains(name)) {
+            Self::Io(format!(
+                "can't write to the database, perhaps as the disk is full: {message}"
+            ))
         } else {
-            Self::Other(format!("the node crashed: {message}"))
+            Self::Other(format!("the node crashed: {message} ({place})"))
         }
     }
 }
@@ -64,7 +61,6 @@ impl From<NodeError> for Failure {
             | NodeError::Chain(ChainError::Io { .. } | ChainError::Database(_)) => {
                 Self::Io(message)
             }
-            NodeError::Crashed(message) => Self::of_panic(message),
             _ => Self::Other(message),
         }
     }
@@ -99,11 +95,10 @@ impl Ends {
         // A panicking task of a node would end unseen and leave the network crippled.
         std::panic::set_hook(Box::new(move |info| {
             let place = info.location().map(ToString::to_string);
-            let message = info.payload_as_str().unwrap_or("a panic without a message");
-            on_panic.send(Failure::of_panic(format!(
-                "{message} ({})",
-                place.unwrap_or_default()
-            )));
+            on_panic.send(Failure::of_panic(
+                info.payload_as_str().unwrap_or("it gives no reason"),
+                &place.unwrap_or_default(),
+            ));
         }));
         let ends = Self {
             interrupted: signal(SignalKind::interrupt())?,

@@ -31,8 +31,8 @@ Temporary files are made in the system's folder for them, or where TMPDIR says."
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How much the nodes tell on stderr: off, error, warn, info, debug or trace
-    #[arg(long, global = true, value_name = "LEVEL", default_value = "error")]
+    /// How much the nodes log to stderr: off, error, warn, info, debug or trace
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "off")]
     log: LevelFilter,
 }
 

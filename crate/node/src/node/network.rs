@@ -150,7 +150,9 @@ pub fn validate_listen_address(address: &Multiaddr) -> Result<(), NodeError> {
     match protocols.next() {
         Some(Protocol::Tcp(_)) => {}
         _ => {
-            return wrong("a TCP port must follow the IP address, as in /ip4/127.0.0.1/tcp/8443/ws");
+            return wrong(
+                "a TCP port must follow the IP address, as in /ip4/127.0.0.1/tcp/8443/ws",
+            );
         }
     }
     match protocols.next() {
