@@ -36,9 +36,12 @@ pub enum AddressError {
 /// [`AddressError::Unsupported`] in this build.
 pub fn validate_multiaddr(text: &str) -> Result<Multiaddr, AddressError> {
     let shown: String = text.chars().take(limits::MAX_ADDRESS_BYTES).collect();
-    let address: Multiaddr = text.parse().map_err(|error: libp2p::multiaddr::Error| {
-        AddressError::Unparsable { text: shown.clone(), reason: error.to_string() }
-    })?;
+    let address: Multiaddr =
+        text.parse()
+            .map_err(|error: libp2p::multiaddr::Error| AddressError::Unparsable {
+                text: shown.clone(),
+                reason: error.to_string(),
+            })?;
     if address.len() > limits::MAX_ADDRESS_BYTES {
         return Err(AddressError::Form(shown));
     }
@@ -88,7 +91,10 @@ pub(crate) fn peer_id_of(address: &Multiaddr) -> Option<PeerId> {
 
 /// The address without the peer id at its end: what two dials to the same place have in common.
 pub(crate) fn without_peer_id(address: &Multiaddr) -> Multiaddr {
-    address.iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect()
+    address
+        .iter()
+        .filter(|part| !matches!(part, Protocol::P2p(_)))
+        .collect()
 }
 
 /// What a ban of an address covers: host and port. A node is one host and port; to ban the host alone
@@ -172,9 +178,16 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
 
 fn is_public_name(name: &str) -> bool {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
-    let local = ["localhost", "local", "internal", "lan", "home.arpa", "onion"]
-        .iter()
-        .any(|suffix| name == *suffix || name.ends_with(&format!(".{suffix}")));
+    let local = [
+        "localhost",
+        "local",
+        "internal",
+        "lan",
+        "home.arpa",
+        "onion",
+    ]
+    .iter()
+    .any(|suffix| name == *suffix || name.ends_with(&format!(".{suffix}")));
     // A name without a dot is looked up in the local network; one that is an IP is no name.
     !local && name.contains('.') && name.parse::<Ipv4Addr>().is_err()
 }
@@ -187,7 +200,11 @@ mod tests {
     const PEER: &str = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
 
     fn permits(text: &str, allow_loopback: bool, secure_only: bool) -> bool {
-        AddressPolicy { allow_loopback, secure_only }.permits(&text.parse().unwrap())
+        AddressPolicy {
+            allow_loopback,
+            secure_only,
+        }
+        .permits(&text.parse().unwrap())
     }
 
     #[test]
@@ -201,7 +218,10 @@ mod tests {
             assert_eq!(validate_multiaddr(good).unwrap().to_string(), good);
         }
         let webrtc = "/ip4/1.2.3.4/udp/9/webrtc-direct/certhash/uEiDDq4_xNyDorZBH3TlGazyJdOWSwvo4PUo5YHFMrvDE8g";
-        assert!(matches!(validate_multiaddr(webrtc), Err(AddressError::Unsupported(_))));
+        assert!(matches!(
+            validate_multiaddr(webrtc),
+            Err(AddressError::Unsupported(_))
+        ));
         for bad in [
             "/ip4/127.0.0.1/tcp/9100",
             "/ip4/127.0.0.1/udp/9100/quic-v1",
@@ -210,9 +230,17 @@ mod tests {
             "/dns4/a.b/udp/1/webrtc-direct",
             "/unix/x",
         ] {
-            assert!(matches!(validate_multiaddr(bad), Err(AddressError::Form(_))), "{bad}");
+            assert!(
+                matches!(validate_multiaddr(bad), Err(AddressError::Form(_))),
+                "{bad}"
+            );
         }
-        for broken in ["", "nonsense", "/ip4/300.0.0.1/tcp/1/ws", "/ip4/127.0.0.1/tcp/99999/ws"] {
+        for broken in [
+            "",
+            "nonsense",
+            "/ip4/300.0.0.1/tcp/1/ws",
+            "/ip4/127.0.0.1/tcp/99999/ws",
+        ] {
             let error = validate_multiaddr(broken).unwrap_err();
             assert!(error.to_string().contains(broken), "{error}");
         }
@@ -249,7 +277,10 @@ mod tests {
     fn parts_of_an_address() {
         let address: Multiaddr = format!("/ip4/1.2.3.4/tcp/5/ws/p2p/{PEER}").parse().unwrap();
         assert_eq!(peer_id_of(&address).unwrap().to_string(), PEER);
-        assert_eq!(without_peer_id(&address).to_string(), "/ip4/1.2.3.4/tcp/5/ws");
+        assert_eq!(
+            without_peer_id(&address).to_string(),
+            "/ip4/1.2.3.4/tcp/5/ws"
+        );
         assert_eq!(ban_key(&address).to_string(), "/ip4/1.2.3.4/tcp/5");
         assert_eq!(peer_id_of(&ban_key(&address)), None);
     }

@@ -48,7 +48,10 @@ impl Behaviour {
             .with_timeout(limits::PING_TIMEOUT);
         let requests = request_response::Behaviour::with_codec(
             Codec::new(Budget::new(limits::MAX_RESPONSE_MEMORY)),
-            iter::once((StreamProtocol::new(limits::REQUEST_PROTOCOL), ProtocolSupport::Full)),
+            iter::once((
+                StreamProtocol::new(limits::REQUEST_PROTOCOL),
+                ProtocolSupport::Full,
+            )),
             request_response::Config::default()
                 .with_request_timeout(limits::REQUEST_TIMEOUT)
                 .with_max_concurrent_streams(limits::MAX_REQUEST_STREAMS),

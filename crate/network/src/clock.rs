@@ -2,10 +2,7 @@
 //! the median of them says how far ours is off. It corrects the age of contacts and the date of our
 //! own; what it means for blocks is left to the engine.
 
-use std::{
-    collections::VecDeque,
-    time::Duration,
-};
+use std::{collections::VecDeque, time::Duration};
 
 use libp2p::PeerId;
 use parking_lot::Mutex;
@@ -16,7 +13,9 @@ use crate::limits;
 /// The local clock, in time since the Unix epoch.
 pub(crate) fn system_time() -> Duration {
     // A clock before 1970 is off by more than can be expressed; the peers' will put it right.
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 /// The local clock together with what the peers say about it.
@@ -33,7 +32,8 @@ impl Clock {
     }
 
     fn observe_at(&self, peer: PeerId, timestamp: u64, now: Duration) {
-        let theirs = millis(Duration::from_secs(timestamp).saturating_add(limits::CONTACT_MEAN_AGE));
+        let theirs =
+            millis(Duration::from_secs(timestamp).saturating_add(limits::CONTACT_MEAN_AGE));
         let offset = theirs.saturating_sub(millis(now));
         let mut samples = self.samples.lock();
         samples.retain(|(known, _)| *known != peer);
@@ -46,7 +46,12 @@ impl Clock {
     /// How many milliseconds the peers' clocks are ahead of ours (negative: behind). 0 while no more
     /// than the noise of the measurement, or without any peer.
     pub(crate) fn offset_ms(&self) -> i64 {
-        let mut offsets: Vec<i64> = self.samples.lock().iter().map(|(_, offset)| *offset).collect();
+        let mut offsets: Vec<i64> = self
+            .samples
+            .lock()
+            .iter()
+            .map(|(_, offset)| *offset)
+            .collect();
         if offsets.is_empty() {
             return 0;
         }
@@ -54,8 +59,16 @@ impl Clock {
         // The lower of two middle ones: with an even number, neither side can pull alone.
         let lower = offsets[(offsets.len() - 1) / 2];
         let upper = offsets[offsets.len() / 2];
-        let median = if lower.unsigned_abs() <= upper.unsigned_abs() { lower } else { upper };
-        if median.unsigned_abs() <= limits::CLOCK_TOLERANCE.as_millis() as u64 { 0 } else { median }
+        let median = if lower.unsigned_abs() <= upper.unsigned_abs() {
+            lower
+        } else {
+            upper
+        };
+        if median.unsigned_abs() <= limits::CLOCK_TOLERANCE.as_millis() as u64 {
+            0
+        } else {
+            median
+        }
     }
 
     /// Unix seconds by the peers' clocks.

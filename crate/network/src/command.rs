@@ -26,11 +26,27 @@ pub(crate) fn answer<T>(reply: Reply<T>, value: T) {
 /// A command that is waited for.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Dial { address: Multiaddr, reply: Reply<Result<PeerId, DialError>> },
-    DialPeer { peer: PeerId, reply: Reply<Result<PeerId, DialError>> },
-    DialByServices { services: Services, count: usize },
-    Disconnect { peer: PeerId, reason: CloseReason, reply: Reply<()> },
-    Listen { address: Multiaddr, reply: Reply<Result<Multiaddr, ListenError>> },
+    Dial {
+        address: Multiaddr,
+        reply: Reply<Result<PeerId, DialError>>,
+    },
+    DialPeer {
+        peer: PeerId,
+        reply: Reply<Result<PeerId, DialError>>,
+    },
+    DialByServices {
+        services: Services,
+        count: usize,
+    },
+    Disconnect {
+        peer: PeerId,
+        reason: CloseReason,
+        reply: Reply<()>,
+    },
+    Listen {
+        address: Multiaddr,
+        reply: Reply<Result<Multiaddr, ListenError>>,
+    },
     Request {
         peer: PeerId,
         request_type: RequestType,
@@ -47,17 +63,31 @@ pub(crate) enum Command {
         options: TopicOptions,
         reply: Reply<Result<mpsc::Receiver<Delivery>, NetworkError>>,
     },
-    Unsubscribe { topic: String, reply: Reply<Result<(), NetworkError>> },
-    Publish { topic: String, data: Vec<u8>, reply: Reply<Result<(), NetworkError>> },
+    Unsubscribe {
+        topic: String,
+        reply: Reply<Result<(), NetworkError>>,
+    },
+    Publish {
+        topic: String,
+        data: Vec<u8>,
+        reply: Reply<Result<(), NetworkError>>,
+    },
 }
 
 /// What handles found out about something received. Nobody waits for it.
 #[derive(Debug)]
 pub(crate) enum Feedback {
     /// Whether a gossip message is acceptable.
-    Validated { id: GossipId, acceptance: MessageAcceptance },
+    Validated {
+        id: GossipId,
+        acceptance: MessageAcceptance,
+    },
     /// A gossip message that can't be decoded.
-    Undecodable { id: GossipId, topic: String, validate: bool },
+    Undecodable {
+        id: GossipId,
+        topic: String,
+        validate: bool,
+    },
     /// A peer broke the rules.
     Violation { peer: PeerId, violation: Violation },
 }

@@ -61,7 +61,9 @@ impl Config {
             return Err(ConfigError::DesiredPeers(self.desired_peers));
         }
         if self.advertised_addresses.len() > limits::MAX_ADDRESSES_PER_CONTACT {
-            return Err(ConfigError::AdvertisedAddresses(self.advertised_addresses.len()));
+            return Err(ConfigError::AdvertisedAddresses(
+                self.advertised_addresses.len(),
+            ));
         }
         for seed in &self.seeds {
             if address::transport_of(seed) != Some(Transport::WebSocket) {

@@ -76,7 +76,10 @@ pub enum DiscoveryError {
 impl DiscoveryError {
     /// Whether no honest peer, however slow, broken off or outdated, can cause this.
     pub fn is_malicious(&self) -> bool {
-        matches!(self, Self::ChallengeFailed | Self::ForgedContact | Self::Oversized { .. })
+        matches!(
+            self,
+            Self::ChallengeFailed | Self::ForgedContact | Self::Oversized { .. }
+        )
     }
 }
 

@@ -50,7 +50,10 @@ impl Bans {
     pub(crate) fn is_address_banned(&self, address: &Multiaddr, now: Instant) -> bool {
         // Looked up without allocating for the common case that nobody is banned.
         !self.addresses.is_empty()
-            && self.addresses.get(&address::ban_key(address)).is_some_and(|until| now < *until)
+            && self
+                .addresses
+                .get(&address::ban_key(address))
+                .is_some_and(|until| now < *until)
     }
 }
 
@@ -58,7 +61,10 @@ impl Bans {
 fn add<K: Eq + Hash + Clone>(map: &mut HashMap<K, Instant>, key: K, until: Instant) {
     if !map.contains_key(&key)
         && map.len() >= limits::MAX_BANS
-        && let Some(first) = map.iter().min_by_key(|(_, until)| **until).map(|(key, _)| key.clone())
+        && let Some(first) = map
+            .iter()
+            .min_by_key(|(_, until)| **until)
+            .map(|(key, _)| key.clone())
     {
         map.remove(&first);
     }
@@ -105,7 +111,10 @@ impl NetworkBehaviour for Behaviour {
             self.check_peer(&peer)?;
         }
         let now = Instant::now();
-        if addresses.iter().any(|address| self.bans.is_address_banned(address, now)) {
+        if addresses
+            .iter()
+            .any(|address| self.bans.is_address_banned(address, now))
+        {
             return Err(ConnectionDenied::new(Banned));
         }
         Ok(Vec::new())

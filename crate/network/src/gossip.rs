@@ -10,9 +10,10 @@ use std::{collections::HashMap, fmt};
 use libp2p::{
     PeerId,
     gossipsub::{
-        self, AllowAllSubscriptionFilter, IdentTopic, IdentityTransform, MaxCountSubscriptionFilter,
-        MessageAcceptance, MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds,
-        PublishError, TopicHash, TopicScoreParams, ValidationMode,
+        self, AllowAllSubscriptionFilter, IdentTopic, IdentityTransform,
+        MaxCountSubscriptionFilter, MessageAcceptance, MessageAuthenticity, MessageId,
+        PeerScoreParams, PeerScoreThresholds, PublishError, TopicHash, TopicScoreParams,
+        ValidationMode,
     },
 };
 use nimiq_network_interface::network::{PubsubId, Topic};
@@ -84,7 +85,10 @@ pub(crate) fn behaviour(peer_id: PeerId) -> Result<Gossipsub, String> {
         config,
         filter,
     )?;
-    let params = PeerScoreParams { ip_colocation_factor_threshold: 20.0, ..Default::default() };
+    let params = PeerScoreParams {
+        ip_colocation_factor_threshold: 20.0,
+        ..Default::default()
+    };
     gossip.with_peer_score(params, PeerScoreThresholds::default())?;
     Ok(gossip)
 }
@@ -114,7 +118,10 @@ impl TopicOptions {
         Self {
             buffer: T::BUFFER_SIZE.clamp(1, limits::MAX_TOPIC_BUFFER),
             validate: T::VALIDATE,
-            limit: RateLimit { max: T::MAX_MESSAGES, window: T::TIME_WINDOW },
+            limit: RateLimit {
+                max: T::MAX_MESSAGES,
+                window: T::TIME_WINDOW,
+            },
             max_size: T::MAX_MESSAGE_SIZE.min(limits::MAX_GOSSIP_BYTES),
         }
     }
@@ -164,7 +171,10 @@ impl Topics {
         options: TopicOptions,
     ) -> Result<mpsc::Receiver<Delivery>, NetworkError> {
         let topic = IdentTopic::new(name.clone());
-        let refused = |reason: String| NetworkError::Subscribe { topic: name.clone(), reason };
+        let refused = |reason: String| NetworkError::Subscribe {
+            topic: name.clone(),
+            reason,
+        };
         match self.subscriptions.get(&topic.hash()) {
             Some(existing) if !existing.sender.is_closed() => {
                 return Err(NetworkError::AlreadySubscribed(name));
@@ -175,14 +185,17 @@ impl Topics {
                 return Err(refused("too many topics".to_owned()));
             }
             None => {
-                gossip.subscribe(&topic).map_err(|error| refused(error.to_string()))?;
+                gossip
+                    .subscribe(&topic)
+                    .map_err(|error| refused(error.to_string()))?;
                 gossip
                     .set_topic_params(topic.clone(), topic_score())
                     .map_err(|error| refused(error.to_owned()))?;
             }
         }
         let (sender, receiver) = mpsc::channel(options.buffer);
-        self.subscriptions.insert(topic.hash(), Subscription { sender, options });
+        self.subscriptions
+            .insert(topic.hash(), Subscription { sender, options });
         Ok(receiver)
     }
 
@@ -222,8 +235,15 @@ impl Topics {
         let Some(subscription) = self.subscriptions.get(&message.topic) else {
             return (Outcome::Ignored, Some(MessageAcceptance::Ignore));
         };
-        let TopicOptions { limit, max_size, validate, .. } = subscription.options;
-        if self.limiter.count(id.source, message.topic.clone(), limit, Instant::now())
+        let TopicOptions {
+            limit,
+            max_size,
+            validate,
+            ..
+        } = subscription.options;
+        if self
+            .limiter
+            .count(id.source, message.topic.clone(), limit, Instant::now())
             != Verdict::Allowed
         {
             return (Outcome::Ignored, Some(MessageAcceptance::Ignore));
@@ -263,6 +283,9 @@ pub(crate) fn publish(
     match gossip.publish(IdentTopic::new(name.clone()), data) {
         Ok(_) | Err(PublishError::Duplicate) => Ok(()),
         Err(PublishError::NoPeersSubscribedToTopic) => Err(NetworkError::NoSubscribers(name)),
-        Err(error) => Err(NetworkError::Publish { topic: name, reason: error.to_string() }),
+        Err(error) => Err(NetworkError::Publish {
+            topic: name,
+            reason: error.to_string(),
+        }),
     }
 }

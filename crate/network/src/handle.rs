@@ -68,11 +68,19 @@ pub enum NetworkNotice {
 
 impl NetworkNotice {
     pub(crate) fn peer_left(peer_id: PeerId, cause: LeaveReason) -> Self {
-        Self::PeerLeft { peer_id, reason: cause.to_string(), cause }
+        Self::PeerLeft {
+            peer_id,
+            reason: cause.to_string(),
+            cause,
+        }
     }
 
     pub(crate) fn dial_failed(address: Multiaddr, error: DialError) -> Self {
-        Self::DialFailed { address, reason: error.to_string(), error }
+        Self::DialFailed {
+            address,
+            reason: error.to_string(),
+            error,
+        }
     }
 }
 
@@ -161,7 +169,9 @@ pub struct Network {
 
 impl std::fmt::Debug for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Network").field("local_peer_id", &self.local_peer_id).finish_non_exhaustive()
+        f.debug_struct("Network")
+            .field("local_peer_id", &self.local_peer_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -177,10 +187,14 @@ impl Network {
         let transport = transport::build(&config.identity, &counters)?;
         let local_peer_id = config.identity.public().to_peer_id();
         let shared = Arc::new(Shared::new(&config));
-        let behaviour =
-            Behaviour::new(local_peer_id, Arc::clone(&shared), config.max_connections)
-                .map_err(ConfigError::Transport)?;
-        let swarm = Swarm::new(transport, behaviour, local_peer_id, transport::swarm_config());
+        let behaviour = Behaviour::new(local_peer_id, Arc::clone(&shared), config.max_connections)
+            .map_err(ConfigError::Transport)?;
+        let swarm = Swarm::new(
+            transport,
+            behaviour,
+            local_peer_id,
+            transport::swarm_config(),
+        );
 
         let hub = Arc::new(Hub::new());
         let modes = watch::Sender::new(Mode::Idle);
@@ -255,11 +269,15 @@ impl Network {
     /// # Errors
     /// Why no peer came of it.
     pub async fn dial(&self, address: Multiaddr) -> Result<PeerId, DialError> {
-        self.ask(|reply| Command::Dial { address, reply }).await.ok_or(DialError::Closed)?
+        self.ask(|reply| Command::Dial { address, reply })
+            .await
+            .ok_or(DialError::Closed)?
     }
 
     pub(crate) async fn dial_known(&self, peer: PeerId) -> Result<PeerId, DialError> {
-        self.ask(|reply| Command::DialPeer { peer, reply }).await.ok_or(DialError::Closed)?
+        self.ask(|reply| Command::DialPeer { peer, reply })
+            .await
+            .ok_or(DialError::Closed)?
     }
 
     /// Closes all connections with a peer. It can be dialled again.
@@ -269,7 +287,12 @@ impl Network {
 
     pub(crate) async fn disconnect_for(&self, peer: PeerId, reason: CloseReason) {
         // Without an answer the network is closed, and the peer disconnected.
-        self.ask(|reply| Command::Disconnect { peer, reason, reply }).await;
+        self.ask(|reply| Command::Disconnect {
+            peer,
+            reason,
+            reply,
+        })
+        .await;
     }
 
     /// Listens on an address; resolves to the address with its actual port. Native builds only: a
@@ -278,7 +301,9 @@ impl Network {
     /// # Errors
     /// If the transport refuses.
     pub async fn listen_on(&self, address: Multiaddr) -> Result<Multiaddr, ListenError> {
-        self.ask(|reply| Command::Listen { address, reply }).await.ok_or(ListenError::Closed)?
+        self.ask(|reply| Command::Listen { address, reply })
+            .await
+            .ok_or(ListenError::Closed)?
     }
 
     /// The connected peers.
@@ -318,7 +343,12 @@ impl Network {
 
     /// Notices from now on. Any number of subscribers.
     pub fn subscribe(&self) -> NoticeStream {
-        let receiver = self.hub.senders.lock().as_ref().map(|senders| senders.notices.subscribe());
+        let receiver = self
+            .hub
+            .senders
+            .lock()
+            .as_ref()
+            .map(|senders| senders.notices.subscribe());
         match receiver {
             Some(receiver) => BroadcastStream::new(receiver).boxed(),
             None => futures::stream::empty().boxed(),
@@ -328,7 +358,12 @@ impl Network {
     pub(crate) fn events(
         &self,
     ) -> BoxStream<'static, Result<NetworkEvent<PeerId>, BroadcastStreamRecvError>> {
-        let receiver = self.hub.senders.lock().as_ref().map(|senders| senders.events.subscribe());
+        let receiver = self
+            .hub
+            .senders
+            .lock()
+            .as_ref()
+            .map(|senders| senders.events.subscribe());
         match receiver {
             Some(receiver) => BroadcastStream::new(receiver).boxed(),
             None => futures::stream::empty().boxed(),
@@ -350,7 +385,10 @@ impl Network {
     }
 
     pub(crate) fn feedback(&self) -> FeedbackSender {
-        FeedbackSender { sender: self.feedback.clone(), hub: Arc::clone(&self.hub) }
+        FeedbackSender {
+            sender: self.feedback.clone(),
+            hub: Arc::clone(&self.hub),
+        }
     }
 }
 

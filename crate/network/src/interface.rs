@@ -3,9 +3,7 @@
 use futures::{StreamExt, stream::BoxStream};
 use libp2p::{Multiaddr, PeerId, gossipsub::MessageAcceptance, request_response::InboundRequestId};
 use nimiq_network_interface::{
-    network::{
-        CloseReason, MsgAcceptance, Network as NetworkInterface, SubscribeEvents, Topic,
-    },
+    network::{CloseReason, MsgAcceptance, Network as NetworkInterface, SubscribeEvents, Topic},
     peer_info::{PeerInfo, Services},
     request::{
         InboundRequestError, Message, OutboundRequestError, Request, RequestCommon, RequestError,
@@ -42,9 +40,14 @@ impl Network {
             let Ok(_permit) = self.requests_in_flight.acquire().await else {
                 return Err(OutboundRequestError::SendError.into());
             };
-            self.ask(|reply| Command::Request { peer, request_type, payload, reply })
-                .await
-                .unwrap_or(Err(OutboundRequestError::SendError.into()))
+            self.ask(|reply| Command::Request {
+                peer,
+                request_type,
+                payload,
+                reply,
+            })
+            .await
+            .unwrap_or(Err(OutboundRequestError::SendError.into()))
         };
         match timeout(limits::REQUEST_TIMEOUT, exchange).await {
             Ok(result) => result,
@@ -58,7 +61,9 @@ impl Network {
         peer: PeerId,
     ) -> Result<Req::Response, RequestError> {
         let request_type = RequestType::from_request::<Req>();
-        let payload = self.exchange(peer, request_type, request.serialize_request()).await?;
+        let payload = self
+            .exchange(peer, request_type, request.serialize_request())
+            .await?;
         let decoded =
             <Result<Req::Response, InboundRequestError>>::deserialize_from_vec(payload.bytes());
         match decoded {
@@ -66,7 +71,8 @@ impl Network {
             Err(error) => {
                 log::debug!("response of {peer} to request {request_type}: {error}");
                 let violation = Violation::MalformedResponse(request_type.type_id());
-                self.feedback().send(Feedback::Violation { peer, violation });
+                self.feedback()
+                    .send(Feedback::Violation { peer, violation });
                 Err(InboundRequestError::DeSerializationError.into())
             }
         }
@@ -77,9 +83,15 @@ impl Network {
     ) -> BoxStream<'static, (Req, InboundRequestId, PeerId)> {
         let (sender, receiver) = mpsc::channel(limits::REQUEST_QUEUE);
         let request_type = RequestType::from_request::<Req>();
-        let limit = RateLimit { max: Req::MAX_REQUESTS, window: Req::TIME_WINDOW };
+        let limit = RateLimit {
+            max: Req::MAX_REQUESTS,
+            window: Req::TIME_WINDOW,
+        };
         if self.is_closed()
-            || !self.hub.receivers.register(request_type, Receiver { sender, limit })
+            || !self
+                .hub
+                .receivers
+                .register(request_type, Receiver { sender, limit })
         {
             log::warn!("no receiver can be registered for requests of type {request_type}");
             return futures::stream::empty().boxed();
@@ -105,7 +117,11 @@ impl Network {
         let options = TopicOptions::of::<T>();
         let name = topic.clone();
         let receiver = self
-            .ask(|reply| Command::Subscribe { topic, options, reply })
+            .ask(|reply| Command::Subscribe {
+                topic,
+                options,
+                reply,
+            })
             .await
             .ok_or(NetworkError::Closed)??;
         let feedback = self.feedback();
@@ -125,7 +141,9 @@ impl Network {
     }
 
     async fn unsubscribe_topic(&self, topic: String) -> Result<(), NetworkError> {
-        self.ask(|reply| Command::Unsubscribe { topic, reply }).await.ok_or(NetworkError::Closed)?
+        self.ask(|reply| Command::Unsubscribe { topic, reply })
+            .await
+            .ok_or(NetworkError::Closed)?
     }
 
     async fn publish_topic(&self, topic: String, data: Vec<u8>) -> Result<(), NetworkError> {
@@ -220,7 +238,8 @@ impl NetworkInterface for Network {
     }
 
     async fn publish<T: Topic + Sync>(&self, item: T::Item) -> Result<(), NetworkError> {
-        self.publish_topic(T::NAME.to_owned(), item.serialize_to_vec()).await
+        self.publish_topic(T::NAME.to_owned(), item.serialize_to_vec())
+            .await
     }
 
     async fn subscribe_subtopic<T: Topic + Sync>(
@@ -242,7 +261,8 @@ impl NetworkInterface for Network {
         name: String,
         item: T::Item,
     ) -> Result<(), NetworkError> {
-        self.publish_topic(subtopic::<T>(&name), item.serialize_to_vec()).await
+        self.publish_topic(subtopic::<T>(&name), item.serialize_to_vec())
+            .await
     }
 
     fn validate_message<T: Topic + Sync>(&self, id: GossipId, acceptance: MsgAcceptance) {
@@ -299,7 +319,9 @@ impl NetworkInterface for Network {
     }
 
     fn receive_messages<M: Message>(&self) -> BoxStream<'static, (M, PeerId)> {
-        self.receive_any::<M>().map(|(message, _, peer)| (message, peer)).boxed()
+        self.receive_any::<M>()
+            .map(|(message, _, peer)| (message, peer))
+            .boxed()
     }
 
     fn receive_requests<Req: Request>(

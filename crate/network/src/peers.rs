@@ -85,7 +85,10 @@ impl PeerTable {
     }
 
     pub(crate) fn offers(&self, peer: &PeerId, services: Services) -> bool {
-        self.peers.read().get(peer).is_some_and(|status| status.services.contains(services))
+        self.peers
+            .read()
+            .get(peer)
+            .is_some_and(|status| status.services.contains(services))
     }
 
     pub(crate) fn with_services(&self, services: Services) -> Vec<PeerId> {

@@ -57,7 +57,9 @@ impl<C: AsyncRead + Unpin> AsyncRead for Counted<C> {
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let n = ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
-        self.counters.received.fetch_add(n as u64, Ordering::Relaxed);
+        self.counters
+            .received
+            .fetch_add(n as u64, Ordering::Relaxed);
         Poll::Ready(Ok(n))
     }
 }

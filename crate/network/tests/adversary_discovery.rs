@@ -45,7 +45,11 @@ where
     assert_well(&pico, &node).await;
     // Who is malicious is banned at once; all others may try again.
     let again = pico.dial(address).await;
-    assert_eq!(again == Err(DialError::Banned), error.is_malicious(), "{error}: {again:?}");
+    assert_eq!(
+        again == Err(DialError::Banned),
+        error.is_malicious(),
+        "{error}: {again:?}"
+    );
     pico.close().await;
     error
 }
@@ -70,13 +74,13 @@ async fn write(stream: &mut SubstreamBox, bytes: &[u8]) {
 
 #[tokio::test]
 async fn speaks_no_discovery() {
-    let error = outcome(&[], async |mut raw: Raw| { raw.closed().await }).await;
+    let error = outcome(&[], async |mut raw: Raw| raw.closed().await).await;
     assert_eq!(error, DiscoveryError::Unsupported);
 }
 
 #[tokio::test]
 async fn opens_no_stream() {
-    let error = outcome(&[DISCOVERY], async |mut raw: Raw| { raw.closed().await }).await;
+    let error = outcome(&[DISCOVERY], async |mut raw: Raw| raw.closed().await).await;
     assert_eq!(error, DiscoveryError::Timeout(DiscoveryState::Opening));
 }
 
@@ -98,7 +102,10 @@ async fn stops_after_the_handshake() {
         raw.closed().await;
     })
     .await;
-    assert_eq!(error, DiscoveryError::Timeout(DiscoveryState::Acknowledgement));
+    assert_eq!(
+        error,
+        DiscoveryError::Timeout(DiscoveryState::Acknowledgement)
+    );
 }
 
 #[tokio::test]
@@ -144,7 +151,13 @@ async fn announces_too_much() {
             write(stream, &bytes).await;
         })
         .await;
-        assert_eq!(error, DiscoveryError::Oversized { size: size as usize, max });
+        assert_eq!(
+            error,
+            DiscoveryError::Oversized {
+                size: size as usize,
+                max
+            }
+        );
     }
 }
 
@@ -160,7 +173,9 @@ async fn is_on_another_network() {
 
 #[tokio::test]
 async fn sends_the_wrong_message() {
-    let update = DiscoveryMessage::PeerAddresses { peer_contacts: vec![] };
+    let update = DiscoveryMessage::PeerAddresses {
+        peer_contacts: vec![],
+    };
     let error = outcome_on_streams(async |_, stream, _| {
         send(stream, &update).await;
     })
@@ -171,7 +186,10 @@ async fn sends_the_wrong_message() {
         send(stream, &handshake(genesis())).await;
     })
     .await;
-    assert_eq!(error, DiscoveryError::Unexpected(DiscoveryState::Acknowledgement));
+    assert_eq!(
+        error,
+        DiscoveryError::Unexpected(DiscoveryState::Acknowledgement)
+    );
 }
 
 #[tokio::test]
@@ -213,7 +231,12 @@ async fn presents_the_contact_of_another() {
     let error = forged_ack(|raw, nonce| {
         let mut ack = raw.ack(nonce, vec![]);
         let other = Keypair::generate_ed25519();
-        if let DiscoveryMessage::HandshakeAck { peer_contact, response_signature, .. } = &mut ack {
+        if let DiscoveryMessage::HandshakeAck {
+            peer_contact,
+            response_signature,
+            ..
+        } = &mut ack
+        {
             *peer_contact = contact(&other, vec![], full());
             *response_signature = other.tagged_sign(nonce);
         }
@@ -242,7 +265,10 @@ async fn forges_its_own_contact() {
 async fn sends_too_many_contacts() {
     let contacts = vec![contact(&Keypair::generate_ed25519(), vec![], full()); 65];
     let error = forged_ack(|raw, nonce| raw.ack(nonce, contacts)).await;
-    assert_eq!(error, DiscoveryError::Malformed(DiscoveryState::Acknowledgement));
+    assert_eq!(
+        error,
+        DiscoveryError::Malformed(DiscoveryState::Acknowledgement)
+    );
 }
 
 #[tokio::test]
@@ -250,7 +276,10 @@ async fn sends_a_contact_with_too_many_addresses() {
     let mut crowded = contact(&Keypair::generate_ed25519(), vec![], full());
     crowded.inner.addresses = vec![listen_address(); 16];
     let error = forged_ack(|raw, nonce| raw.ack(nonce, vec![crowded])).await;
-    assert_eq!(error, DiscoveryError::Malformed(DiscoveryState::Acknowledgement));
+    assert_eq!(
+        error,
+        DiscoveryError::Malformed(DiscoveryState::Acknowledgement)
+    );
 }
 
 /// Connects a raw peer that is honest at first, and returns why it left in the end.
@@ -264,7 +293,10 @@ where
     let address = listener.address.clone();
     let (peer, left) = soon("the outcome", async {
         let left = async {
-            assert!(matches!(notice(&mut notices).await, NetworkNotice::PeerJoined { .. }));
+            assert!(matches!(
+                notice(&mut notices).await,
+                NetworkNotice::PeerJoined { .. }
+            ));
             match notice(&mut notices).await {
                 NetworkNotice::PeerLeft { cause, peer_id, .. } => (peer_id, cause),
                 notice => panic!("{notice:?}"),
@@ -287,14 +319,19 @@ where
 #[tokio::test]
 async fn updates_too_often() {
     let (pico, reason) = after_the_handshake(async |mut raw: Raw, mut write, _read| {
-        let update = DiscoveryMessage::PeerAddresses { peer_contacts: vec![] };
+        let update = DiscoveryMessage::PeerAddresses {
+            peer_contacts: vec![],
+        };
         for _ in 0..=limits::UPDATE_BURST {
             send(&mut write, &update).await;
         }
         raw.closed().await;
     })
     .await;
-    assert_eq!(reason, LeaveReason::Discovery(DiscoveryError::TooFrequentUpdates));
+    assert_eq!(
+        reason,
+        LeaveReason::Discovery(DiscoveryError::TooFrequentUpdates)
+    );
     pico.close().await;
 }
 
@@ -305,20 +342,28 @@ async fn passes_on_forged_contacts() {
         let good = contact(&Keypair::generate_ed25519(), addresses.clone(), full());
         let mut forged = contact(&Keypair::generate_ed25519(), addresses, full());
         forged.inner.timestamp -= 1;
-        let update = DiscoveryMessage::PeerAddresses { peer_contacts: vec![good, forged] };
+        let update = DiscoveryMessage::PeerAddresses {
+            peer_contacts: vec![good, forged],
+        };
         send(&mut write, &update).await;
         raw.closed().await;
     })
     .await;
-    assert_eq!(reason, LeaveReason::Discovery(DiscoveryError::ForgedContact));
+    assert_eq!(
+        reason,
+        LeaveReason::Discovery(DiscoveryError::ForgedContact)
+    );
     assert_eq!(pico.known_contacts(), 1);
     pico.close().await;
 }
 
 #[tokio::test]
 async fn hangs_up_in_different_ways() {
-    let (pico, reason) = after_the_handshake(async |raw: Raw, _write, _read| { drop(raw) }).await;
-    assert!(matches!(reason, LeaveReason::Closed(_) | LeaveReason::Discovery(_)), "{reason:?}");
+    let (pico, reason) = after_the_handshake(async |raw: Raw, _write, _read| drop(raw)).await;
+    assert!(
+        matches!(reason, LeaveReason::Closed(_) | LeaveReason::Discovery(_)),
+        "{reason:?}"
+    );
     pico.close().await;
     let (pico, reason) = after_the_handshake(async |mut raw: Raw, mut write, _read| {
         write.close().await.unwrap();
@@ -346,7 +391,11 @@ async fn useful_contacts_are_kept_and_the_rest_is_not() {
             useful.clone(),
             useful,
         ];
-        send(&mut write, &DiscoveryMessage::PeerAddresses { peer_contacts }).await;
+        send(
+            &mut write,
+            &DiscoveryMessage::PeerAddresses { peer_contacts },
+        )
+        .await;
         // Read behind the update, so the update is through when the connection is gone.
         write.close().await.unwrap();
         let mut raw = raw;
@@ -377,7 +426,11 @@ async fn clocks_that_are_off_by_an_hour() {
                 send(&mut write, &handshake(genesis())).await;
                 let nonce = receive_handshake(&mut read).await;
                 let mut ack = raw.ack(&nonce, vec![]);
-                let now = if ahead { now_secs() + HOUR } else { now_secs() - HOUR };
+                let now = if ahead {
+                    now_secs() + HOUR
+                } else {
+                    now_secs() - HOUR
+                };
                 if let DiscoveryMessage::HandshakeAck { peer_contact, .. } = &mut ack {
                     *peer_contact = pico_network::discovery::contact::SignedPeerContact::sign(
                         &raw.keypair,

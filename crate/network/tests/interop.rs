@@ -38,9 +38,17 @@ async fn we_dial_a_node_and_both_count_a_peer() {
     assert!(pico.peer_provides_required_services(node_id));
     assert!(!pico.peer_provides_services(node_id, Services::VALIDATOR));
     assert_eq!(pico.get_peer_info(node_id).unwrap().get_address(), address);
-    assert_eq!(node.get_peer_info(pico.get_local_peer_id()).unwrap().get_services(), Services::empty());
+    assert_eq!(
+        node.get_peer_info(pico.get_local_peer_id())
+            .unwrap()
+            .get_services(),
+        Services::empty()
+    );
     let traffic = pico.traffic();
-    assert!(traffic.bytes_received > 500 && traffic.bytes_sent > 500, "{traffic:?}");
+    assert!(
+        traffic.bytes_received > 500 && traffic.bytes_sent > 500,
+        "{traffic:?}"
+    );
     assert_eq!(pico.clock_offset(), 0);
     // Dialling it again finds it connected.
     assert_eq!(pico.dial(with_peer(&address, node_id)).await, Ok(node_id));
@@ -83,8 +91,14 @@ async fn requests_both_ways() {
 
     let mut at_node = node.receive_requests::<Question>();
     let mut at_pico = pico.receive_requests::<Question>();
-    let ask = |number| Question { number, padding: vec![1; 20_000] };
-    let reply = |number| Answer { number, padding: vec![2; 9_000_000] };
+    let ask = |number| Question {
+        number,
+        padding: vec![1; 20_000],
+    };
+    let reply = |number| Answer {
+        number,
+        padding: vec![2; 9_000_000],
+    };
 
     let (answer, ()) = soon("the node's answer", async {
         tokio::join!(pico.request(ask(1), node_id), async {
@@ -115,9 +129,19 @@ async fn one_way_messages_both_ways() {
     let pico = pico();
     connect(&pico, &node, &address).await;
     let mut at_pico = pico.receive_messages::<Remark>();
-    let remark = |text: &str| Remark { text: text.to_owned() };
-    soon("our receipt", node.message(remark("to us"), pico.get_local_peer_id())).await.unwrap();
-    assert_eq!(at_pico.next().await.unwrap(), (remark("to us"), node.get_local_peer_id()));
+    let remark = |text: &str| Remark {
+        text: text.to_owned(),
+    };
+    soon(
+        "our receipt",
+        node.message(remark("to us"), pico.get_local_peer_id()),
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        at_pico.next().await.unwrap(),
+        (remark("to us"), node.get_local_peer_id())
+    );
 
     let mut at_node = node.receive_messages::<Remark>();
     let (sent, received) = soon("the node's receipt", async {
@@ -125,7 +149,10 @@ async fn one_way_messages_both_ways() {
         tokio::join!(
             async {
                 loop {
-                    match pico.message(remark("to it"), node.get_local_peer_id()).await {
+                    match pico
+                        .message(remark("to it"), node.get_local_peer_id())
+                        .await
+                    {
                         Err(RequestError::InboundRequest(InboundRequestError::NoReceiver)) => {}
                         result => return result,
                     }
@@ -136,7 +163,10 @@ async fn one_way_messages_both_ways() {
     })
     .await;
     assert_eq!(sent, Ok(()));
-    assert_eq!(received.unwrap(), (remark("to it"), pico.get_local_peer_id()));
+    assert_eq!(
+        received.unwrap(),
+        (remark("to it"), pico.get_local_peer_id())
+    );
     pico.close().await;
 }
 
@@ -144,7 +174,10 @@ async fn one_way_messages_both_ways() {
 async fn requests_without_receiver_or_peer_fail_at_once() {
     let (node, address) = node().await;
     let pico = pico();
-    let question = Question { number: 1, padding: vec![] };
+    let question = Question {
+        number: 1,
+        padding: vec![],
+    };
     let node_id = node.get_local_peer_id();
     assert_eq!(
         pico.request(question.clone(), node_id).await,
@@ -152,10 +185,16 @@ async fn requests_without_receiver_or_peer_fail_at_once() {
     );
     connect(&pico, &node, &address).await;
     let no_receiver = Err(InboundRequestError::NoReceiver.into());
-    assert_eq!(soon("refusal", pico.request(question.clone(), node_id)).await, no_receiver);
+    assert_eq!(
+        soon("refusal", pico.request(question.clone(), node_id)).await,
+        no_receiver
+    );
     let refused = soon("refusal", node.request(question, pico.get_local_peer_id())).await;
     assert_eq!(refused, no_receiver);
-    let huge = Question { number: 1, padding: vec![0; 30_000] };
+    let huge = Question {
+        number: 1,
+        padding: vec![0; 30_000],
+    };
     assert_eq!(
         pico.request(huge, node_id).await,
         Err(OutboundRequestError::SerializationError.into())
@@ -172,7 +211,10 @@ async fn our_rate_limits_are_told() {
     let mut at_pico = pico.receive_requests::<Question>();
     let mut refused = 0;
     for number in 0..25 {
-        let question = Question { number, padding: vec![] };
+        let question = Question {
+            number,
+            padding: vec![],
+        };
         let (answer, ()) = soon("an answer", async {
             let answer = node.request(question, pico.get_local_peer_id());
             tokio::pin!(answer);
@@ -208,26 +250,46 @@ async fn gossip_both_ways_and_onwards() {
     // We are in the middle: the nodes hear of each other's news only through us.
     let mut at_a = a.subscribe::<NewsTopic>().await.unwrap();
     let mut at_b = b.subscribe::<NewsTopic>().await.unwrap();
-    let mut at_pico = nimiq_network_interface::network::Network::subscribe::<NewsTopic>(&*pico).await.unwrap();
+    let mut at_pico = nimiq_network_interface::network::Network::subscribe::<NewsTopic>(&*pico)
+        .await
+        .unwrap();
     connect(&pico, &a, &a_address).await;
     connect(&pico, &b, &b_address).await;
 
-    let news = |text: &str| News { text: text.to_owned() };
+    let news = |text: &str| News {
+        text: text.to_owned(),
+    };
     publish(|| a.publish::<NewsTopic>(news("from a"))).await;
     let (item, id) = soon("news at ours", at_pico.next()).await.unwrap();
-    assert_eq!((item, id.propagation_source()), (news("from a"), a.get_local_peer_id()));
+    assert_eq!(
+        (item, id.propagation_source()),
+        (news("from a"), a.get_local_peer_id())
+    );
     // Only what we accept goes on.
     pico.validate_message::<NewsTopic>(id, MsgAcceptance::Accept);
     let (item, id) = soon("news at b", at_b.next()).await.unwrap();
-    assert_eq!((item, id.propagation_source()), (news("from a"), pico.get_local_peer_id()));
+    assert_eq!(
+        (item, id.propagation_source()),
+        (news("from a"), pico.get_local_peer_id())
+    );
 
     publish(|| pico.publish::<NewsTopic>(news("from us"))).await;
-    assert_eq!(soon("news at a", at_a.next()).await.unwrap().0, news("from us"));
-    assert_eq!(soon("news at b", at_b.next()).await.unwrap().0, news("from us"));
+    assert_eq!(
+        soon("news at a", at_a.next()).await.unwrap().0,
+        news("from us")
+    );
+    assert_eq!(
+        soon("news at b", at_b.next()).await.unwrap().0,
+        news("from us")
+    );
     // Publishing it again is no error.
     pico.publish::<NewsTopic>(news("from us")).await.unwrap();
 
-    assert!(nimiq_network_interface::network::Network::subscribe::<NewsTopic>(&*pico).await.is_err());
+    assert!(
+        nimiq_network_interface::network::Network::subscribe::<NewsTopic>(&*pico)
+            .await
+            .is_err()
+    );
     pico.unsubscribe::<NewsTopic>().await.unwrap();
     assert!(pico.unsubscribe::<NewsTopic>().await.is_err());
     assert!(at_pico.next().await.is_none());
@@ -238,7 +300,10 @@ async fn gossip_both_ways_and_onwards() {
 async fn publish<E: std::fmt::Display, F: Future<Output = Result<(), E>>>(publish: impl Fn() -> F) {
     soon("a subscriber", async {
         while let Err(error) = publish().await {
-            assert!(error.to_string().contains("subscribed") || error.to_string().contains("NoPeers"), "{error}");
+            assert!(
+                error.to_string().contains("subscribed") || error.to_string().contains("NoPeers"),
+                "{error}"
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })
@@ -254,16 +319,27 @@ async fn leaving_is_noticed_on_both_sides() {
     let (mut notices, mut theirs) = (pico.subscribe(), node.subscribe_events());
     pico.disconnect(node_id).await;
     assert_eq!(left(&mut theirs).await, pico.get_local_peer_id());
-    let NetworkNotice::PeerLeft { peer_id, cause, .. } = notice(&mut notices).await else { panic!() };
+    let NetworkNotice::PeerLeft { peer_id, cause, .. } = notice(&mut notices).await else {
+        panic!()
+    };
     assert_eq!((peer_id, cause), (node_id, LeaveReason::Requested));
     assert!(pico.peers().is_empty());
 
     // And it can come back, and leave by itself.
     connect(&pico, &node, &address).await;
-    assert!(matches!(notice(&mut notices).await, NetworkNotice::PeerJoined { .. }));
-    node.disconnect_peer(pico.get_local_peer_id(), CloseReason::GoingOffline).await;
-    let NetworkNotice::PeerLeft { cause, .. } = notice(&mut notices).await else { panic!() };
-    assert!(matches!(cause, LeaveReason::Closed(_) | LeaveReason::Discovery(_)), "{cause:?}");
+    assert!(matches!(
+        notice(&mut notices).await,
+        NetworkNotice::PeerJoined { .. }
+    ));
+    node.disconnect_peer(pico.get_local_peer_id(), CloseReason::GoingOffline)
+        .await;
+    let NetworkNotice::PeerLeft { cause, .. } = notice(&mut notices).await else {
+        panic!()
+    };
+    assert!(
+        matches!(cause, LeaveReason::Closed(_) | LeaveReason::Discovery(_)),
+        "{cause:?}"
+    );
     pico.close().await;
 }
 
@@ -273,8 +349,11 @@ async fn the_banned_stay_out_in_both_directions() {
     let (node, address) = node().await;
     connect(&pico, &node, &address).await;
     let mut notices = pico.subscribe();
-    pico.disconnect_peer(node.get_local_peer_id(), CloseReason::MaliciousPeer).await;
-    let NetworkNotice::PeerLeft { cause, .. } = notice(&mut notices).await else { panic!() };
+    pico.disconnect_peer(node.get_local_peer_id(), CloseReason::MaliciousPeer)
+        .await;
+    let NetworkNotice::PeerLeft { cause, .. } = notice(&mut notices).await else {
+        panic!()
+    };
     assert_eq!(cause, LeaveReason::Banned);
     assert_eq!(pico.dial(address.clone()).await, Err(DialError::Banned));
     let mut theirs = node.subscribe_events();
@@ -286,7 +365,9 @@ async fn the_banned_stay_out_in_both_directions() {
     let quiet = tokio::time::timeout(Duration::from_millis(500), theirs.next()).await;
     assert!(!matches!(
         quiet,
-        Ok(Some(Ok(nimiq_network_interface::network::NetworkEvent::PeerJoined(..))))
+        Ok(Some(Ok(
+            nimiq_network_interface::network::NetworkEvent::PeerJoined(..)
+        )))
     ));
     pico.close().await;
 }
@@ -296,7 +377,9 @@ async fn another_genesis_is_another_network() {
     let (_node, address) = node_with(full(), nimiq_hash::Blake2bHash::from([8; 32])).await;
     let pico = pico();
     let error = soon("the refusal", pico.dial(address)).await.unwrap_err();
-    let DialError::Lost(reason) = &error else { panic!("{error:?}") };
+    let DialError::Lost(reason) = &error else {
+        panic!("{error:?}")
+    };
     // Both refuse; whichever message is faster decides what we see.
     assert!(
         matches!(reason, LeaveReason::Discovery(_) | LeaveReason::Closed(_)),
@@ -326,7 +409,8 @@ async fn the_pool_finds_and_keeps_the_desired_peers() {
     assert_eq!(peers, expected);
 
     // Lost peers are dialled again.
-    a.disconnect_peer(pico.get_local_peer_id(), CloseReason::Other).await;
+    a.disconnect_peer(pico.get_local_peer_id(), CloseReason::Other)
+        .await;
     assert_eq!(left(&mut events).await, a.get_local_peer_id());
     assert_eq!(joined(&mut events).await, a.get_local_peer_id());
 
@@ -346,6 +430,9 @@ async fn the_pool_finds_and_keeps_the_desired_peers() {
     assert!(events.next().await.is_none());
     pico.close().await;
     assert!(pico.is_closed());
-    assert_eq!(pico.dial("/ip4/127.0.0.1/tcp/1/ws".parse().unwrap()).await, Err(DialError::Closed));
+    assert_eq!(
+        pico.dial("/ip4/127.0.0.1/tcp/1/ws".parse().unwrap()).await,
+        Err(DialError::Closed)
+    );
     assert!(pico.subscribe_events().next().await.is_none());
 }

@@ -25,13 +25,7 @@ use super::{
     contact::SignedPeerContact,
     handler::{Handler, Report},
 };
-use crate::{
-    clock::Clock,
-    config::Config,
-    contacts::ContactBook,
-    error::DiscoveryError,
-    limits,
-};
+use crate::{clock::Clock, config::Config, contacts::ContactBook, error::DiscoveryError, limits};
 
 /// What every handshake needs.
 pub(crate) struct Shared {
@@ -76,7 +70,9 @@ impl Shared {
         limit: usize,
         receiver: &PeerId,
     ) -> Vec<SignedPeerContact> {
-        self.book.lock().sample(services, limit, receiver, self.clock.network_secs())
+        self.book
+            .lock()
+            .sample(services, limit, receiver, self.clock.network_secs())
     }
 }
 
@@ -137,7 +133,9 @@ impl Behaviour {
         let now = self.shared.clock.network_secs();
         let mut new = false;
         for _ in 0..limits::CONTACTS_PER_TURN {
-            let Some((sender, contact)) = self.unverified.pop_front() else { break };
+            let Some((sender, contact)) = self.unverified.pop_front() else {
+                break;
+            };
             match contact.verify() {
                 Some(id) => new |= self.shared.book.lock().insert(id, contact, sender, now),
                 None => {
@@ -151,7 +149,8 @@ impl Behaviour {
 
     fn fail(&mut self, peer: PeerId, error: DiscoveryError) {
         // In this order: the reason must be known when the connections close.
-        self.events.push_back(ToSwarm::GenerateEvent(Event::Failed { peer, error }));
+        self.events
+            .push_back(ToSwarm::GenerateEvent(Event::Failed { peer, error }));
         self.events.push_back(ToSwarm::CloseConnection {
             peer_id: peer,
             connection: CloseConnection::All,
@@ -171,7 +170,11 @@ impl NetworkBehaviour for Behaviour {
         _: &Multiaddr,
         remote_addr: &Multiaddr,
     ) -> Result<Handler, ConnectionDenied> {
-        Ok(Handler::new(Arc::clone(&self.shared), peer, remote_addr.clone()))
+        Ok(Handler::new(
+            Arc::clone(&self.shared),
+            peer,
+            remote_addr.clone(),
+        ))
     }
 
     fn handle_established_outbound_connection(
@@ -204,12 +207,13 @@ impl NetworkBehaviour for Behaviour {
                         book.insert(peer, *contact, peer, now);
                     }
                 }
-                self.events.push_back(ToSwarm::GenerateEvent(Event::Established {
-                    peer,
-                    connection,
-                    address,
-                    services,
-                }));
+                self.events
+                    .push_back(ToSwarm::GenerateEvent(Event::Established {
+                        peer,
+                        connection,
+                        address,
+                        services,
+                    }));
             }
             Report::Contacts(contacts) => self.receive(peer, contacts),
             Report::Failed(error) => self.fail(peer, error),
@@ -223,7 +227,10 @@ impl NetworkBehaviour for Behaviour {
             }
             if self.housekeeping.as_mut().poll(cx).is_ready() {
                 self.housekeeping = Box::pin(sleep(limits::HOUSEKEEPING_INTERVAL));
-                self.shared.book.lock().remove_expired(self.shared.clock.network_secs());
+                self.shared
+                    .book
+                    .lock()
+                    .remove_expired(self.shared.clock.network_secs());
                 continue;
             }
             if let Some(timer) = self.turn_timer.as_mut() {
@@ -236,7 +243,8 @@ impl NetworkBehaviour for Behaviour {
                 return Poll::Pending;
             }
             if self.verify_some() {
-                self.events.push_back(ToSwarm::GenerateEvent(Event::NewContacts));
+                self.events
+                    .push_back(ToSwarm::GenerateEvent(Event::NewContacts));
             }
             self.turn_timer = Some(Box::pin(sleep(limits::CONTACTS_TURN_PAUSE)));
         }

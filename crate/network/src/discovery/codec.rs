@@ -43,7 +43,12 @@ pub struct FrameReader<R> {
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Reads frames from `io`.
     pub fn new(io: R) -> Self {
-        Self { io, header: [0; HEADER], header_len: 0, body: Vec::new() }
+        Self {
+            io,
+            header: [0; HEADER],
+            header_len: 0,
+            body: Vec::new(),
+        }
     }
 
     /// The next body of at most `max` bytes, or `None` if the stream has ended between two frames.
@@ -54,10 +59,9 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         max: usize,
     ) -> Poll<Result<Option<Vec<u8>>, FrameError>> {
         while self.header_len < HEADER {
-            let n = ready!(
-                Pin::new(&mut self.io).poll_read(cx, &mut self.header[self.header_len..])
-            )
-            .map_err(FrameError::Io)?;
+            let n =
+                ready!(Pin::new(&mut self.io).poll_read(cx, &mut self.header[self.header_len..]))
+                    .map_err(FrameError::Io)?;
             if n == 0 {
                 return Poll::Ready(match self.header_len {
                     0 => Ok(None),
@@ -113,7 +117,12 @@ pub struct FrameWriter<W> {
 impl<W: AsyncWrite + Unpin> FrameWriter<W> {
     /// Writes frames to `io`.
     pub fn new(io: W) -> Self {
-        Self { io, buffer: Vec::new(), written: 0, dirty: false }
+        Self {
+            io,
+            buffer: Vec::new(),
+            written: 0,
+            dirty: false,
+        }
     }
 
     /// Whether everything queued has been written and flushed.

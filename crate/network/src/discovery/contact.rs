@@ -30,9 +30,7 @@ pub struct ValidatorInfo {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerContact {
     /// Addresses the peer can be dialled at, at most [`limits::MAX_ADDRESSES_PER_CONTACT`].
-    #[serde(
-        deserialize_with = "bounded_vec::<_, _, { limits::MAX_ADDRESSES_PER_CONTACT }>"
-    )]
+    #[serde(deserialize_with = "bounded_vec::<_, _, { limits::MAX_ADDRESSES_PER_CONTACT }>")]
     pub addresses: Vec<Multiaddr>,
     /// The raw Ed25519 key. Kept raw: unpacking a key costs as much as a signature check, and is
     /// not spent on contacts that are dropped anyway.
@@ -52,7 +50,9 @@ impl TaggedSignable for PeerContact {
 impl PeerContact {
     /// The key; `None` if the bytes are no point of the curve.
     pub fn public_key(&self) -> Option<PublicKey> {
-        ed25519::PublicKey::try_from_bytes(&self.public_key).ok().map(PublicKey::from)
+        ed25519::PublicKey::try_from_bytes(&self.public_key)
+            .ok()
+            .map(PublicKey::from)
     }
 
     /// The peer id that belongs to the key, if it is one.
@@ -81,7 +81,13 @@ impl SignedPeerContact {
         let public_key = identity.public().try_into_ed25519().ok()?.to_bytes();
         addresses.truncate(limits::MAX_ADDRESSES_PER_CONTACT);
         addresses.sort();
-        let inner = PeerContact { addresses, public_key, services, validator_info: None, timestamp };
+        let inner = PeerContact {
+            addresses,
+            public_key,
+            services,
+            validator_info: None,
+            timestamp,
+        };
         let signature = identity.tagged_sign(&inner);
         Some(Self { inner, signature })
     }
@@ -89,7 +95,9 @@ impl SignedPeerContact {
     /// Checks the signature, and returns whose contact it is. Costs two curve operations.
     pub fn verify(&self) -> Option<PeerId> {
         let key = self.inner.public_key()?;
-        self.signature.tagged_verify(&self.inner, &key).then(|| key.to_peer_id())
+        self.signature
+            .tagged_verify(&self.inner, &key)
+            .then(|| key.to_peer_id())
     }
 }
 

@@ -138,7 +138,10 @@ impl Handler {
     }
 
     fn send(&mut self, message: &DiscoveryMessage) {
-        let queued = self.outbound.as_mut().is_some_and(|writer| writer.queue(message));
+        let queued = self
+            .outbound
+            .as_mut()
+            .is_some_and(|writer| writer.queue(message));
         if !queued {
             self.fail(DiscoveryError::Io("peer stopped reading".to_owned()));
         }
@@ -169,7 +172,9 @@ impl Handler {
             peer_contact,
             response_signature: self.shared.identity.tagged_sign(&theirs.nonce),
             update_interval: Some(limits::UPDATE_INTERVAL.as_secs()),
-            peer_contacts: self.shared.sample(theirs.services, theirs.limit, &self.peer),
+            peer_contacts: self
+                .shared
+                .sample(theirs.services, theirs.limit, &self.peer),
         };
         self.acknowledged = true;
         self.ack_timer = None;
@@ -183,7 +188,13 @@ impl Handler {
         match (self.state, message) {
             (
                 DiscoveryState::Handshake,
-                DiscoveryMessage::Handshake { challenge_nonce, genesis_hash, limit, services, .. },
+                DiscoveryMessage::Handshake {
+                    challenge_nonce,
+                    genesis_hash,
+                    limit,
+                    services,
+                    ..
+                },
             ) => {
                 if genesis_hash != self.shared.genesis_hash {
                     return self.fail(DiscoveryError::WrongGenesis(genesis_hash.to_hex()));
@@ -204,7 +215,12 @@ impl Handler {
                     update_interval,
                     peer_contacts,
                 },
-            ) => self.on_ack(peer_contact, &response_signature, update_interval, peer_contacts),
+            ) => self.on_ack(
+                peer_contact,
+                &response_signature,
+                update_interval,
+                peer_contacts,
+            ),
             (DiscoveryState::Established, DiscoveryMessage::PeerAddresses { peer_contacts }) => {
                 if self.take_allowance() {
                     self.reports.push_back(Report::Contacts(peer_contacts));
@@ -242,7 +258,9 @@ impl Handler {
         self.update_interval = update_interval.map(|secs| {
             Duration::from_secs(secs).clamp(limits::MIN_SEND_INTERVAL, limits::MAX_SEND_INTERVAL)
         });
-        self.update_timer = self.update_interval.map(|interval| Box::pin(sleep(interval)));
+        self.update_timer = self
+            .update_interval
+            .map(|interval| Box::pin(sleep(interval)));
         self.enter(DiscoveryState::Established);
         self.reports.push_back(Report::Established {
             contact: Box::new(contact),
@@ -277,7 +295,8 @@ impl Handler {
             return;
         }
         let mut peer_contacts =
-            self.shared.sample(theirs.services, theirs.limit.saturating_sub(1), &self.peer);
+            self.shared
+                .sample(theirs.services, theirs.limit.saturating_sub(1), &self.peer);
         peer_contacts.extend(self.shared.own_contact(None));
         self.send(&DiscoveryMessage::PeerAddresses { peer_contacts });
     }
@@ -292,7 +311,9 @@ impl Handler {
             DiscoveryState::Handshake => limits::MAX_HANDSHAKE_FRAME,
             _ => limits::MAX_DISCOVERY_FRAME,
         };
-        let Some(reader) = self.inbound.as_mut() else { return false };
+        let Some(reader) = self.inbound.as_mut() else {
+            return false;
+        };
         match reader.poll_frame(cx, max) {
             Poll::Pending => return false,
             Poll::Ready(Ok(Some(frame))) => self.on_frame(&frame),
@@ -318,7 +339,9 @@ impl Handler {
             return true;
         }
         if expired(&mut self.update_timer, cx) {
-            self.update_timer = self.update_interval.map(|interval| Box::pin(sleep(interval)));
+            self.update_timer = self
+                .update_interval
+                .map(|interval| Box::pin(sleep(interval)));
             self.send_update();
             return true;
         }
@@ -331,7 +354,9 @@ impl Handler {
 }
 
 fn expired(timer: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>) -> bool {
-    let done = timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
+    let done = timer
+        .as_mut()
+        .is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
     if done {
         *timer = None;
     }
@@ -399,10 +424,7 @@ impl ConnectionHandler for Handler {
         }
     }
 
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<ConnectionHandlerEvent<Upgrade, (), Report>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionHandlerEvent<Upgrade, (), Report>> {
         if !self.opening {
             self.opening = true;
             return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest {

@@ -24,7 +24,9 @@ pub struct Budget {
 impl Budget {
     /// A budget of `bytes`.
     pub fn new(bytes: usize) -> Self {
-        Self { left: Arc::new(AtomicUsize::new(bytes)) }
+        Self {
+            left: Arc::new(AtomicUsize::new(bytes)),
+        }
     }
 
     /// Bytes not taken at the moment.
@@ -34,7 +36,10 @@ impl Budget {
 
     fn take(&self, share: &mut Share, bytes: usize) -> bool {
         let update = |left: usize| left.checked_sub(bytes);
-        let taken = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update).is_ok();
+        let taken = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, update)
+            .is_ok();
         if taken {
             share.bytes += bytes;
         }
@@ -71,7 +76,10 @@ impl Payload {
 
 impl From<Vec<u8>> for Payload {
     fn from(bytes: Vec<u8>) -> Self {
-        Self { bytes, _share: None }
+        Self {
+            bytes,
+            _share: None,
+        }
     }
 }
 
@@ -129,7 +137,10 @@ where
         Ok(size) if size <= max => size,
         _ => return Ok(Frame::Oversized(announced)),
     };
-    let mut share = budget.map(|budget| Share { budget: budget.clone(), bytes: 0 });
+    let mut share = budget.map(|budget| Share {
+        budget: budget.clone(),
+        bytes: 0,
+    });
     let mut bytes = Vec::new();
     while bytes.len() < size {
         let start = bytes.len();
@@ -148,7 +159,10 @@ where
             Err(error) => return Err(error),
         }
     }
-    Ok(Frame::Whole(Payload { bytes, _share: share }))
+    Ok(Frame::Whole(Payload {
+        bytes,
+        _share: share,
+    }))
 }
 
 async fn write_frame<T>(io: &mut T, frame: Frame, max: usize) -> io::Result<()>
@@ -161,7 +175,8 @@ where
     if payload.bytes.len() > max {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    io.write_all(&(payload.bytes.len() as u64).to_be_bytes()).await?;
+    io.write_all(&(payload.bytes.len() as u64).to_be_bytes())
+        .await?;
     io.write_all(&payload.bytes).await
 }
 
@@ -224,7 +239,12 @@ mod tests {
 
     fn framed(payload: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        block_on(write_frame(&mut out, payload.to_vec().into(), limits::MAX_RESPONSE_BYTES)).unwrap();
+        block_on(write_frame(
+            &mut out,
+            payload.to_vec().into(),
+            limits::MAX_RESPONSE_BYTES,
+        ))
+        .unwrap();
         out
     }
 
@@ -242,11 +262,19 @@ mod tests {
     fn what_is_too_large_or_too_short_is_told_apart() {
         let huge = u64::MAX.to_be_bytes();
         assert!(matches!(read(&huge, 10, None), Frame::Oversized(u64::MAX)));
-        assert!(matches!(read(&11u64.to_be_bytes(), 10, None), Frame::Oversized(11)));
+        assert!(matches!(
+            read(&11u64.to_be_bytes(), 10, None),
+            Frame::Oversized(11)
+        ));
         assert!(matches!(read(&[], 10, None), Frame::Nothing));
         assert!(matches!(read(&[0, 0], 10, None), Frame::Truncated));
-        assert!(matches!(read(&10u64.to_be_bytes(), 10, None), Frame::Truncated));
-        assert!(matches!(read(&0u64.to_be_bytes(), 10, None), Frame::Whole(p) if p.bytes().is_empty()));
+        assert!(matches!(
+            read(&10u64.to_be_bytes(), 10, None),
+            Frame::Truncated
+        ));
+        assert!(
+            matches!(read(&0u64.to_be_bytes(), 10, None), Frame::Whole(p) if p.bytes().is_empty())
+        );
     }
 
     #[test]
@@ -254,15 +282,24 @@ mod tests {
         let budget = Budget::new(100);
         let first = read(&framed(&[1; 60]), 1000, Some(&budget));
         assert_eq!(budget.left(), 40);
-        assert!(matches!(read(&framed(&[1; 60]), 1000, Some(&budget)), Frame::NoMemory));
+        assert!(matches!(
+            read(&framed(&[1; 60]), 1000, Some(&budget)),
+            Frame::NoMemory
+        ));
         assert_eq!(budget.left(), 40);
         drop(first);
         assert_eq!(budget.left(), 100);
-        assert!(matches!(read(&framed(&[1; 60]), 1000, Some(&budget)), Frame::Whole(_)));
+        assert!(matches!(
+            read(&framed(&[1; 60]), 1000, Some(&budget)),
+            Frame::Whole(_)
+        ));
         // A claim alone takes no more than one step.
         let budget = Budget::new(usize::MAX);
         let claim = (limits::MAX_RESPONSE_BYTES as u64).to_be_bytes();
-        assert!(matches!(read(&claim, limits::MAX_RESPONSE_BYTES, Some(&budget)), Frame::Truncated));
+        assert!(matches!(
+            read(&claim, limits::MAX_RESPONSE_BYTES, Some(&budget)),
+            Frame::Truncated
+        ));
         assert_eq!(budget.left(), usize::MAX);
     }
 

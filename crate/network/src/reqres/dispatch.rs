@@ -129,14 +129,24 @@ impl Dispatch {
             OutboundRequestError::Other("too many requests under way to this peer".to_owned())
         } else {
             let id = requests.send_request(&peer, payload.into());
-            self.outstanding.insert(id, Outstanding { peer, request_type, reply });
+            self.outstanding.insert(
+                id,
+                Outstanding {
+                    peer,
+                    request_type,
+                    reply,
+                },
+            );
             return;
         };
         answer(reply, Err(error.into()));
     }
 
     fn in_flight(&self, peer: &PeerId) -> usize {
-        self.outstanding.values().filter(|outstanding| outstanding.peer == *peer).count()
+        self.outstanding
+            .values()
+            .filter(|outstanding| outstanding.peer == *peer)
+            .count()
     }
 
     /// Answers a request.
@@ -146,11 +156,16 @@ impl Dispatch {
         id: InboundRequestId,
         payload: Vec<u8>,
     ) -> Result<(), NetworkError> {
-        let channel = self.unanswered.remove(&id).ok_or(NetworkError::UnknownRequest)?;
+        let channel = self
+            .unanswered
+            .remove(&id)
+            .ok_or(NetworkError::UnknownRequest)?;
         if payload.len() > limits::MAX_RESPONSE_BYTES {
             return Err(NetworkError::ResponseTooLarge(payload.len()));
         }
-        requests.send_response(channel, payload.into()).map_err(|_| NetworkError::UnknownRequest)
+        requests
+            .send_response(channel, payload.into())
+            .map_err(|_| NetworkError::UnknownRequest)
     }
 
     /// Handles an event. Returns the rule that the peer broke by it, if any.
@@ -161,15 +176,20 @@ impl Dispatch {
     ) -> Option<(PeerId, Violation)> {
         match event {
             Event::Message { peer, message, .. } => match message {
-                Message::Request { request_id, request, channel } => {
-                    self.on_request(requests, peer, request_id, request, channel)
-                }
-                Message::Response { request_id, response } => {
-                    self.on_response(peer, request_id, response)
-                }
+                Message::Request {
+                    request_id,
+                    request,
+                    channel,
+                } => self.on_request(requests, peer, request_id, request, channel),
+                Message::Response {
+                    request_id,
+                    response,
+                } => self.on_response(peer, request_id, response),
             }
             .map(|violation| (peer, violation)),
-            Event::OutboundFailure { request_id, error, .. } => {
+            Event::OutboundFailure {
+                request_id, error, ..
+            } => {
                 if let Some(outstanding) = self.outstanding.remove(&request_id) {
                     answer(outstanding.reply, Err(outbound_error(error).into()));
                 }
@@ -218,7 +238,13 @@ impl Dispatch {
             (Verdict::Refused, _) => InboundRequestError::ExceedsRateLimit,
             (Verdict::Allowed, None) => InboundRequestError::NoReceiver,
             (Verdict::Allowed, Some((sender, _))) => {
-                return self.deliver(requests, (payload, id, peer), request_type, &sender, channel);
+                return self.deliver(
+                    requests,
+                    (payload, id, peer),
+                    request_type,
+                    &sender,
+                    channel,
+                );
             }
         };
         refuse(requests, channel, refusal);
@@ -259,17 +285,22 @@ impl Dispatch {
             Frame::Whole(payload) => Ok(payload),
             Frame::Nothing => Err(OutboundRequestError::NoResponse),
             Frame::Truncated => {
-                violation =
-                    Some(Violation::MalformedResponse(outstanding.request_type.type_id()));
+                violation = Some(Violation::MalformedResponse(
+                    outstanding.request_type.type_id(),
+                ));
                 Err(OutboundRequestError::Other("truncated response".to_owned()))
             }
             Frame::Oversized(size) => {
                 violation = Some(Violation::OversizedResponse(size));
-                Err(OutboundRequestError::Other(format!("response of {size} bytes")))
+                Err(OutboundRequestError::Other(format!(
+                    "response of {size} bytes"
+                )))
             }
             Frame::NoMemory => {
                 log::warn!("no memory left for a response of {peer}");
-                Err(OutboundRequestError::Other("no memory left for the response".to_owned()))
+                Err(OutboundRequestError::Other(
+                    "no memory left for the response".to_owned(),
+                ))
             }
         };
         answer(outstanding.reply, result.map_err(RequestError::from));

@@ -51,7 +51,10 @@ pub struct RateLimiter<K> {
 impl<K: Eq + Hash> RateLimiter<K> {
     /// A limiter that keeps at most `capacity` counters.
     pub fn new(capacity: usize) -> Self {
-        Self { counters: HashMap::new(), capacity }
+        Self {
+            counters: HashMap::new(),
+            capacity,
+        }
     }
 
     /// Counts one request.
@@ -98,7 +101,10 @@ impl<K: Eq + Hash> RateLimiter<K> {
 mod tests {
     use super::*;
 
-    const LIMIT: RateLimit = RateLimit { max: 2, window: Duration::from_secs(10) };
+    const LIMIT: RateLimit = RateLimit {
+        max: 2,
+        window: Duration::from_secs(10),
+    };
 
     #[test]
     fn fixed_windows_from_the_first_request() {
@@ -110,7 +116,10 @@ mod tests {
         assert_eq!(limiter.count(peer, 1, LIMIT, at(9)), Verdict::Refused);
         // Another kind, another peer: not affected.
         assert_eq!(limiter.count(peer, 2, LIMIT, at(9)), Verdict::Allowed);
-        assert_eq!(limiter.count(PeerId::random(), 1, LIMIT, at(9)), Verdict::Allowed);
+        assert_eq!(
+            limiter.count(PeerId::random(), 1, LIMIT, at(9)),
+            Verdict::Allowed
+        );
         assert_eq!(limiter.count(peer, 1, LIMIT, at(10)), Verdict::Allowed);
     }
 
@@ -118,7 +127,9 @@ mod tests {
     fn far_over_the_limit_is_a_flood() {
         let mut limiter = RateLimiter::new(10);
         let (peer, now) = (PeerId::random(), Instant::now());
-        let verdicts: Vec<_> = (0..17).map(|_| limiter.count(peer, 1, LIMIT, now)).collect();
+        let verdicts: Vec<_> = (0..17)
+            .map(|_| limiter.count(peer, 1, LIMIT, now))
+            .collect();
         assert_eq!(verdicts[..2], [Verdict::Allowed; 2]);
         assert_eq!(verdicts[2..16], [Verdict::Refused; 14]);
         assert_eq!(verdicts[16], Verdict::Flood);
@@ -132,9 +143,15 @@ mod tests {
             limiter.count(PeerId::random(), 1, LIMIT, start);
         }
         assert_eq!(limiter.len(), 10);
-        assert_eq!(limiter.count(PeerId::random(), 1, LIMIT, start), Verdict::Refused);
+        assert_eq!(
+            limiter.count(PeerId::random(), 1, LIMIT, start),
+            Verdict::Refused
+        );
         let later = start + LIMIT.window;
-        assert_eq!(limiter.count(PeerId::random(), 1, LIMIT, later), Verdict::Allowed);
+        assert_eq!(
+            limiter.count(PeerId::random(), 1, LIMIT, later),
+            Verdict::Allowed
+        );
         assert_eq!(limiter.len(), 1);
     }
 }

@@ -112,7 +112,13 @@ impl Task {
         match address {
             Some(address) => {
                 let address = address::without_peer_id(&address);
-                self.start_dial(Candidate { peer: Some(peer), address }, Some(reply));
+                self.start_dial(
+                    Candidate {
+                        peer: Some(peer),
+                        address,
+                    },
+                    Some(reply),
+                );
             }
             None => answer(reply, Err(DialError::UnknownPeer(peer))),
         }
@@ -156,7 +162,10 @@ impl Task {
     }
 
     fn is_dialling(&self, address: &Multiaddr) -> bool {
-        self.state.dials.values().any(|dial| dial.address == *address)
+        self.state
+            .dials
+            .values()
+            .any(|dial| dial.address == *address)
     }
 
     fn start_dial(
@@ -173,7 +182,12 @@ impl Task {
             DialError::Insecure(address.clone())
         } else {
             // Somebody dials there already: wait with them.
-            if let Some(dial) = self.state.dials.values_mut().find(|dial| dial.address == address) {
+            if let Some(dial) = self
+                .state
+                .dials
+                .values_mut()
+                .find(|dial| dial.address == address)
+            {
                 dial.waiters.extend(reply);
                 return;
             }
@@ -190,7 +204,8 @@ impl Task {
             }
             return;
         };
-        self.hub.notify(NetworkNotice::dial_failed(address, error.clone()));
+        self.hub
+            .notify(NetworkNotice::dial_failed(address, error.clone()));
         if let Some(reply) = reply {
             answer(reply, Err(error));
         }
@@ -201,13 +216,18 @@ impl Task {
     }
 
     fn end_dial(&mut self, id: ConnectionId, error: DialError) {
-        let Some(dial) = self.state.dials.remove(&id) else { return };
+        let Some(dial) = self.state.dials.remove(&id) else {
+            return;
+        };
         log::debug!("dial of {} failed: {error}", dial.address);
-        self.state.pool.failed(&dial.address, Instant::now(), &mut rand::rng());
+        self.state
+            .pool
+            .failed(&dial.address, Instant::now(), &mut rand::rng());
         for waiter in dial.waiters {
             answer(waiter, Err(error.clone()));
         }
-        self.hub.notify(NetworkNotice::dial_failed(dial.address, error));
+        self.hub
+            .notify(NetworkNotice::dial_failed(dial.address, error));
         self.wake_pool();
     }
 
@@ -221,7 +241,12 @@ impl Task {
             since: Instant::now(),
         };
         self.state.connections.insert(id, connection);
-        self.state.peers.entry(peer).or_default().connections.insert(id);
+        self.state
+            .peers
+            .entry(peer)
+            .or_default()
+            .connections
+            .insert(id);
         if self.state.mode == Mode::Offline {
             self.drop_peer(peer, LeaveReason::GoingOffline);
         }
@@ -235,7 +260,9 @@ impl Task {
         address: Multiaddr,
         services: Services,
     ) {
-        let Some(state) = self.state.peers.get_mut(&peer) else { return };
+        let Some(state) = self.state.peers.get_mut(&peer) else {
+            return;
+        };
         // On its way out already.
         if state.reason.is_some() || !state.connections.contains(&id) {
             return;
@@ -250,7 +277,13 @@ impl Task {
             }
             let address = address::without_peer_id(&address);
             let transport = address::transport_of(&address).unwrap_or(Transport::WebSocket);
-            let status = PeerStatus { peer_id: peer, address, transport, rtt: None, services };
+            let status = PeerStatus {
+                peer_id: peer,
+                address,
+                transport,
+                rtt: None,
+                services,
+            };
             self.hub.peers.insert(status.clone());
             let info = PeerInfo::new(status.address.clone(), services);
             self.hub.emit(NetworkEvent::PeerJoined(peer, info));
@@ -275,8 +308,12 @@ impl Task {
         id: ConnectionId,
         cause: Option<String>,
     ) {
-        let Some(connection) = self.state.connections.remove(&id) else { return };
-        let Some(state) = self.state.peers.get_mut(&peer) else { return };
+        let Some(connection) = self.state.connections.remove(&id) else {
+            return;
+        };
+        let Some(state) = self.state.peers.get_mut(&peer) else {
+            return;
+        };
         state.connections.remove(&id);
         let was_peer = state.established.remove(&id);
         let is_peer = !state.established.is_empty();
@@ -289,7 +326,9 @@ impl Task {
         if was_peer && connection.dialled {
             let (now, since) = (Instant::now(), connection.since);
             let held = now.duration_since(since);
-            self.state.pool.left(&connection.address, held, now, &mut rand::rng());
+            self.state
+                .pool
+                .left(&connection.address, held, now, &mut rand::rng());
         }
         if was_peer && !is_peer && self.hub.peers.remove(&peer).is_some() {
             self.hub.emit(NetworkEvent::PeerLeft(peer));
@@ -341,7 +380,10 @@ impl Task {
         if self.state.mode != Mode::Connecting {
             return;
         }
-        let rested = self.state.pool_looked_at.map_or(limits::POOL_MIN_PAUSE, |at| at.elapsed());
+        let rested = self
+            .state
+            .pool_looked_at
+            .map_or(limits::POOL_MIN_PAUSE, |at| at.elapsed());
         let pause = limits::POOL_MIN_PAUSE.saturating_sub(rested);
         self.state.pool_timer = Some(Box::pin(sleep(pause)));
     }
@@ -370,16 +412,23 @@ impl Task {
         let contacts = self.contacts(required);
         let bans = &self.swarm.behaviour().gate.bans;
         let banned = |candidate: &Candidate| {
-            candidate.peer.is_some_and(|peer| bans.is_peer_banned(&peer, now))
+            candidate
+                .peer
+                .is_some_and(|peer| bans.is_peer_banned(&peer, now))
                 || bans.is_address_banned(&candidate.address, now)
         };
-        let plan = self.state.pool.plan(&view, contacts, banned, now, &mut rand::rng());
+        let plan = self
+            .state
+            .pool
+            .plan(&view, contacts, banned, now, &mut rand::rng());
         for candidate in plan.dial {
             self.start_dial(candidate, None);
         }
         let pause = plan
             .again_at
-            .map_or(limits::POOL_INTERVAL, |at| at.saturating_duration_since(now))
+            .map_or(limits::POOL_INTERVAL, |at| {
+                at.saturating_duration_since(now)
+            })
             .clamp(limits::POOL_MIN_PAUSE, limits::POOL_INTERVAL);
         self.state.pool_timer = Some(Box::pin(sleep(pause)));
     }
@@ -392,35 +441,61 @@ impl Task {
         reply: Reply<Result<Multiaddr, ListenError>>,
     ) {
         match self.swarm.listen_on(address.clone()) {
-            Ok(id) => self.state.listeners.push(Listener { id, address, reply: Some(reply) }),
+            Ok(id) => self.state.listeners.push(Listener {
+                id,
+                address,
+                reply: Some(reply),
+            }),
             Err(error) => {
-                answer(reply, Err(ListenError::Refused { address, reason: error.to_string() }));
+                answer(
+                    reply,
+                    Err(ListenError::Refused {
+                        address,
+                        reason: error.to_string(),
+                    }),
+                );
             }
         }
     }
 
     pub(super) fn on_listening(&mut self, id: ListenerId, address: Multiaddr) {
-        let listener = self.state.listeners.iter_mut().find(|listener| listener.id == id);
+        let listener = self
+            .state
+            .listeners
+            .iter_mut()
+            .find(|listener| listener.id == id);
         if let Some(reply) = listener.and_then(|listener| listener.reply.take()) {
             answer(reply, Ok(address));
         }
     }
 
     pub(super) fn on_listener_closed(&mut self, id: ListenerId, error: Option<io::Error>) {
-        let Some(index) = self.state.listeners.iter().position(|listener| listener.id == id) else {
+        let Some(index) = self
+            .state
+            .listeners
+            .iter()
+            .position(|listener| listener.id == id)
+        else {
             return;
         };
         let listener = self.state.listeners.swap_remove(index);
         if let Some(reply) = listener.reply {
             let reason = error.map_or_else(|| "closed".to_owned(), |error| error.to_string());
-            answer(reply, Err(ListenError::Refused { address: listener.address, reason }));
+            answer(
+                reply,
+                Err(ListenError::Refused {
+                    address: listener.address,
+                    reason,
+                }),
+            );
         }
     }
 }
 
 fn dial_error(error: &SwarmDialError) -> DialError {
     match error {
-        SwarmDialError::LocalPeerId { .. } => DialError::Own,
+        // Of the addresses given, libp2p leaves out those we listen on ourselves.
+        SwarmDialError::LocalPeerId { .. } | SwarmDialError::NoAddresses => DialError::Own,
         SwarmDialError::WrongPeerId { obtained, .. } => DialError::WrongPeer(*obtained),
         SwarmDialError::Denied { cause } => {
             if cause.downcast_ref::<Banned>().is_some() {
@@ -433,9 +508,9 @@ fn dial_error(error: &SwarmDialError) -> DialError {
             let reasons: Vec<String> = errors.iter().map(|(_, error)| cause_chain(error)).collect();
             DialError::Transport(reasons.join("; "))
         }
-        SwarmDialError::NoAddresses
-        | SwarmDialError::DialPeerConditionFalse(_)
-        | SwarmDialError::Aborted => DialError::Transport(error.to_string()),
+        SwarmDialError::DialPeerConditionFalse(_) | SwarmDialError::Aborted => {
+            DialError::Transport(error.to_string())
+        }
     }
 }
 

@@ -17,22 +17,47 @@ impl Task {
     pub(super) fn on_swarm_event(&mut self, event: SwarmEvent) {
         match event {
             Event::Behaviour(event) => self.on_behaviour_event(event),
-            Event::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+            Event::ConnectionEstablished {
+                peer_id,
+                connection_id,
+                endpoint,
+                ..
+            } => {
                 self.on_connected(peer_id, connection_id, &endpoint);
             }
-            Event::ConnectionClosed { peer_id, connection_id, cause, .. } => {
+            Event::ConnectionClosed {
+                peer_id,
+                connection_id,
+                cause,
+                ..
+            } => {
                 self.on_disconnected(peer_id, connection_id, cause.map(|cause| cause.to_string()));
             }
-            Event::OutgoingConnectionError { connection_id, error, .. } => {
+            Event::OutgoingConnectionError {
+                connection_id,
+                error,
+                ..
+            } => {
                 self.on_dial_failed(connection_id, &error);
             }
-            Event::IncomingConnectionError { send_back_addr, error, .. } => {
+            Event::IncomingConnectionError {
+                send_back_addr,
+                error,
+                ..
+            } => {
                 log::debug!("connection from {send_back_addr} failed: {error}");
             }
-            Event::NewListenAddr { listener_id, address } => {
+            Event::NewListenAddr {
+                listener_id,
+                address,
+            } => {
                 self.on_listening(listener_id, address);
             }
-            Event::ListenerClosed { listener_id, reason, .. } => {
+            Event::ListenerClosed {
+                listener_id,
+                reason,
+                ..
+            } => {
                 self.on_listener_closed(listener_id, reason.err());
             }
             Event::ListenerError { listener_id, error } => {
@@ -65,7 +90,12 @@ impl Task {
 
     fn on_discovery_event(&mut self, event: DiscoveryEvent) {
         match event {
-            DiscoveryEvent::Established { peer, connection, address, services } => {
+            DiscoveryEvent::Established {
+                peer,
+                connection,
+                address,
+                services,
+            } => {
                 self.on_established(peer, connection, address, services);
             }
             DiscoveryEvent::NewContacts => self.wake_pool(),
@@ -75,11 +105,19 @@ impl Task {
     }
 
     fn on_gossip_event(&mut self, event: gossipsub::Event) {
-        let gossipsub::Event::Message { propagation_source, message_id, message } = event else {
+        let gossipsub::Event::Message {
+            propagation_source,
+            message_id,
+            message,
+        } = event
+        else {
             return;
         };
         let topic = message.topic.clone();
-        let id = GossipId { message: message_id, source: propagation_source };
+        let id = GossipId {
+            message: message_id,
+            source: propagation_source,
+        };
         let gossip = &mut self.swarm.behaviour_mut().gossip;
         match self.state.topics.deliver(gossip, id, message) {
             Outcome::Delivered | Outcome::Ignored => {}
@@ -92,7 +130,9 @@ impl Task {
 
     /// Counts a malformed gossip message against the peer that passed it on.
     pub(super) fn strike(&mut self, peer: libp2p::PeerId, topic: &str) {
-        let Some(state) = self.state.peers.get_mut(&peer) else { return };
+        let Some(state) = self.state.peers.get_mut(&peer) else {
+            return;
+        };
         state.strikes += 1;
         if state.strikes >= limits::MAX_GOSSIP_STRIKES {
             self.drop_peer(peer, Violation::MalformedGossip(topic.to_owned()).into());

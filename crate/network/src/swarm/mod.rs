@@ -146,20 +146,35 @@ impl Task {
             Command::Dial { address, reply } => self.dial_address(address, reply),
             Command::DialPeer { peer, reply } => self.dial_peer(peer, reply),
             Command::DialByServices { services, count } => self.dial_by_services(services, count),
-            Command::Disconnect { peer, reason, reply } => {
+            Command::Disconnect {
+                peer,
+                reason,
+                reply,
+            } => {
                 self.disconnect(peer, reason);
                 answer(reply, ());
             }
             Command::Listen { address, reply } => self.listen(address, reply),
-            Command::Request { peer, request_type, payload, reply } => {
+            Command::Request {
+                peer,
+                request_type,
+                payload,
+                reply,
+            } => {
                 let requests = &mut self.swarm.behaviour_mut().requests;
-                self.state.dispatch.send(requests, peer, request_type, payload, reply);
+                self.state
+                    .dispatch
+                    .send(requests, peer, request_type, payload, reply);
             }
             Command::Respond { id, payload, reply } => {
                 let requests = &mut self.swarm.behaviour_mut().requests;
                 answer(reply, self.state.dispatch.respond(requests, id, payload));
             }
-            Command::Subscribe { topic, options, reply } => {
+            Command::Subscribe {
+                topic,
+                options,
+                reply,
+            } => {
                 let gossip = &mut self.swarm.behaviour_mut().gossip;
                 answer(reply, self.state.topics.subscribe(gossip, topic, options));
             }
@@ -169,7 +184,10 @@ impl Task {
             }
             Command::Publish { topic, data, reply } => {
                 let result = if data.len() > limits::MAX_GOSSIP_BYTES {
-                    Err(NetworkError::Publish { topic, reason: "too large".to_owned() })
+                    Err(NetworkError::Publish {
+                        topic,
+                        reason: "too large".to_owned(),
+                    })
                 } else {
                     gossip::publish(&mut self.swarm.behaviour_mut().gossip, topic, data)
                 };
@@ -183,7 +201,11 @@ impl Task {
             Feedback::Validated { id, acceptance } => {
                 gossip::report(&mut self.swarm.behaviour_mut().gossip, &id, acceptance);
             }
-            Feedback::Undecodable { id, topic, validate } => {
+            Feedback::Undecodable {
+                id,
+                topic,
+                validate,
+            } => {
                 // A topic that isn't validated has been accepted, and its garbage is handed on by
                 // honest peers as well.
                 if validate {
@@ -222,6 +244,8 @@ impl Task {
 
     /// Publishes what the task counts.
     fn publish_counts(&self) {
-        self.hub.refused_requests.store(self.state.dispatch.refused(), Ordering::Relaxed);
+        self.hub
+            .refused_requests
+            .store(self.state.dispatch.refused(), Ordering::Relaxed);
     }
 }

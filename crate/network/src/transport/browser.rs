@@ -43,7 +43,10 @@ pub(super) struct Watched {
 
 impl Watched {
     fn new(inner: websys::Connection) -> Self {
-        Self { inner, recheck: None }
+        Self {
+            inner,
+            recheck: None,
+        }
     }
 
     /// Passes a result on; a pending one gets a timer that wakes the task.

@@ -1,6 +1,13 @@
 //! Peers for the tests: real `nimiq-network-libp2p` networks and our own, on ports of the system's
 //! choice, and messages for them to exchange.
-#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
 
 pub mod raw;
 
@@ -45,7 +52,10 @@ pub fn full() -> Services {
 }
 
 pub fn now_secs() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
 }
 
 pub fn node_config(services: Services, genesis: Blake2bHash) -> NodeConfig {
@@ -245,12 +255,18 @@ impl Topic for GarbageTopic {
 /// Asks the node something, to see that the connection between the two works.
 pub async fn assert_well(pico: &Network, node: &Node) {
     let mut questions = node.receive_requests::<Question>();
-    let question = Question { number: 5, padding: vec![] };
+    let question = Question {
+        number: 5,
+        padding: vec![],
+    };
     soon("an honest answer", async {
         let exchange = async {
             loop {
                 // The node registers its receiver when its stream is polled first.
-                match pico.request(question.clone(), node.get_local_peer_id()).await {
+                match pico
+                    .request(question.clone(), node.get_local_peer_id())
+                    .await
+                {
                     Ok(answer) => return answer,
                     Err(error) => assert!(error.to_string().contains("No receiver"), "{error}"),
                 }
@@ -258,7 +274,10 @@ pub async fn assert_well(pico: &Network, node: &Node) {
         };
         let answer = async {
             let (question, id, _) = questions.next().await.unwrap();
-            let answer = Answer { number: question.number + 1, padding: vec![] };
+            let answer = Answer {
+                number: question.number + 1,
+                padding: vec![],
+            };
             node.respond::<Question>(id, answer).await.unwrap();
         };
         let (answer, ()) = tokio::join!(exchange, answer);

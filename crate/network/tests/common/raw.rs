@@ -62,7 +62,9 @@ impl RawListener {
     pub async fn bind() -> Self {
         let keypair = Keypair::generate_ed25519();
         let mut transport = transport(&keypair);
-        transport.listen_on(ListenerId::next(), listen_address()).unwrap();
+        transport
+            .listen_on(ListenerId::next(), listen_address())
+            .unwrap();
         let address = soon("a listener", async {
             loop {
                 if let TransportEvent::NewAddress { listen_addr, .. } =
@@ -73,7 +75,11 @@ impl RawListener {
             }
         })
         .await;
-        Self { keypair, address, transport }
+        Self {
+            keypair,
+            address,
+            transport,
+        }
     }
 
     pub fn peer_id(&self) -> PeerId {
@@ -115,7 +121,10 @@ impl Raw {
     pub async fn dial(address: &Multiaddr, protocols: &'static [&'static str]) -> Self {
         let keypair = Keypair::generate_ed25519();
         let mut transport = transport(&keypair);
-        let opts = DialOpts { role: Endpoint::Dialer, port_use: PortUse::New };
+        let opts = DialOpts {
+            role: Endpoint::Dialer,
+            port_use: PortUse::New,
+        };
         let dial = transport.dial(address.clone(), opts).unwrap();
         let (remote, muxer) = soon("a raw dial", dial).await.unwrap();
         Self::new(keypair, remote, muxer, protocols)
@@ -153,7 +162,9 @@ impl Raw {
                     }
                 }
                 while let Poll::Ready(stream) = muxer.poll_inbound_unpin(cx) {
-                    let Ok(stream) = stream else { return Poll::Ready(()) };
+                    let Ok(stream) = stream else {
+                        return Poll::Ready(());
+                    };
                     tokio::spawn(serve(stream, protocols, accepted.clone()));
                 }
                 match muxer.poll_unpin(cx) {
@@ -164,7 +175,13 @@ impl Raw {
             .await;
             drop(alive);
         });
-        Self { keypair, remote, open, incoming, gone }
+        Self {
+            keypair,
+            remote,
+            open,
+            incoming,
+            gone,
+        }
     }
 
     pub fn peer_id(&self) -> PeerId {
@@ -204,7 +221,9 @@ impl Raw {
 
     /// Returns when the connection is gone.
     pub async fn closed(&mut self) {
-        soon("the end of the connection", &mut self.gone).await.unwrap_err();
+        soon("the end of the connection", &mut self.gone)
+            .await
+            .unwrap_err();
     }
 
     /// Opens the discovery streams of both directions: to write on, and to read from.
@@ -267,7 +286,9 @@ pub async fn send(stream: &mut SubstreamBox, message: &DiscoveryMessage) {
 
 pub async fn receive(stream: &mut SubstreamBox) -> DiscoveryMessage {
     let mut header = [0; 12];
-    soon("a header", stream.read_exact(&mut header)).await.unwrap();
+    soon("a header", stream.read_exact(&mut header))
+        .await
+        .unwrap();
     let size = u32::from_be_bytes(header[4..8].try_into().unwrap()) as usize;
     let mut body = vec![0; size];
     soon("a body", stream.read_exact(&mut body)).await.unwrap();
@@ -276,7 +297,9 @@ pub async fn receive(stream: &mut SubstreamBox) -> DiscoveryMessage {
 
 pub async fn receive_handshake(stream: &mut SubstreamBox) -> ChallengeNonce {
     match receive(stream).await {
-        DiscoveryMessage::Handshake { challenge_nonce, .. } => challenge_nonce,
+        DiscoveryMessage::Handshake {
+            challenge_nonce, ..
+        } => challenge_nonce,
         message => panic!("expected a handshake, got {message:?}"),
     }
 }
@@ -290,7 +313,11 @@ pub fn frame(payload: &[u8]) -> Vec<u8> {
 
 /// What the opener of a stream says first.
 pub fn proposal(protocol: &str) -> Vec<u8> {
-    [multistream_line("/multistream/1.0.0"), multistream_line(protocol)].concat()
+    [
+        multistream_line("/multistream/1.0.0"),
+        multistream_line(protocol),
+    ]
+    .concat()
 }
 
 fn multistream_line(text: &str) -> Vec<u8> {
@@ -319,7 +346,10 @@ async fn serve(
     let negotiated: io::Result<&'static str> = async {
         loop {
             let line = read_line(&mut stream).await?;
-            let known = protocols.iter().chain(&[PING]).find(|known| **known == line);
+            let known = protocols
+                .iter()
+                .chain(&[PING])
+                .find(|known| **known == line);
             let answer = match known {
                 None if line != "/multistream/1.0.0" => "na",
                 _ => &line,
