@@ -1,0 +1,13 @@
+//! The engine as a whole, over an in-memory network of scripted peers, in virtual time.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod happy;
