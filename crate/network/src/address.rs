@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 use thiserror::Error;
 
-use crate::{limits, peers::Transport};
+use crate::{limits, peers::Transport, transport};
 
 /// What is wrong with an address given as text.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -46,8 +46,8 @@ pub fn validate_multiaddr(text: &str) -> Result<Multiaddr, AddressError> {
         return Err(AddressError::Form(shown));
     }
     match transport_of(&address) {
-        Some(Transport::WebSocket) => Ok(address),
-        Some(Transport::WebRtc) => Err(AddressError::Unsupported(shown)),
+        Some(kind) if transport::can_dial(kind) => Ok(address),
+        Some(_) => Err(AddressError::Unsupported(shown)),
         None => Err(AddressError::Form(shown)),
     }
 }
@@ -57,7 +57,7 @@ pub fn validate_multiaddr(text: &str) -> Result<Multiaddr, AddressError> {
 pub(crate) fn transport_of(address: &Multiaddr) -> Option<Transport> {
     let mut parts = address.iter();
     let (host, port) = (parts.next()?, parts.next()?);
-    let transport = match (host, port, parts.next()?) {
+    let kind = match (host, port, parts.next()?) {
         (
             Protocol::Ip4(_)
             | Protocol::Ip6(_)
@@ -76,7 +76,7 @@ pub(crate) fn transport_of(address: &Multiaddr) -> Option<Transport> {
         _ => return None,
     };
     match (parts.next(), parts.next()) {
-        (None, _) | (Some(Protocol::P2p(_)), None) => Some(transport),
+        (None, _) | (Some(Protocol::P2p(_)), None) => Some(kind),
         _ => None,
     }
 }
@@ -123,7 +123,7 @@ impl AddressPolicy {
     /// page knock at doors of its user's own network.
     pub(crate) fn permits(&self, address: &Multiaddr) -> bool {
         if address.len() > limits::MAX_ADDRESS_BYTES
-            || transport_of(address) != Some(Transport::WebSocket)
+            || !transport_of(address).is_some_and(transport::can_dial)
             || (self.secure_only && !is_secure(address))
         {
             return false;

@@ -6,7 +6,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use libp2p::PeerId;
 use parking_lot::Mutex;
-use web_time::{SystemTime, UNIX_EPOCH};
+use web_time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::limits;
 
@@ -21,36 +21,53 @@ pub(crate) fn system_time() -> Duration {
 /// The local clock together with what the peers say about it.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
-    samples: Mutex<VecDeque<(PeerId, i64)>>,
+    samples: Mutex<VecDeque<Sample>>,
+}
+
+/// What one peer said.
+#[derive(Debug)]
+struct Sample {
+    peer: PeerId,
+    offset_ms: i64,
+    /// By the monotonic clock, which no correction of the other one changes.
+    taken: Instant,
 }
 
 impl Clock {
     /// Takes in the time stamp (Unix seconds) of a peer's freshly received own contact. One sample a
     /// peer: reconnecting doesn't give a peer more weight.
     pub(crate) fn observe(&self, peer: PeerId, timestamp: u64) {
-        self.observe_at(peer, timestamp, system_time());
+        self.observe_at(peer, timestamp, system_time(), Instant::now());
     }
 
-    fn observe_at(&self, peer: PeerId, timestamp: u64, now: Duration) {
+    fn observe_at(&self, peer: PeerId, timestamp: u64, now: Duration, taken: Instant) {
         let theirs =
             millis(Duration::from_secs(timestamp).saturating_add(limits::CONTACT_MEAN_AGE));
-        let offset = theirs.saturating_sub(millis(now));
+        let offset_ms = theirs.saturating_sub(millis(now));
         let mut samples = self.samples.lock();
-        samples.retain(|(known, _)| *known != peer);
+        samples.retain(|sample| sample.peer != peer);
         if samples.len() >= limits::MAX_CLOCK_SAMPLES {
             samples.pop_front();
         }
-        samples.push_back((peer, offset));
+        samples.push_back(Sample {
+            peer,
+            offset_ms,
+            taken,
+        });
     }
 
     /// How many milliseconds the peers' clocks are ahead of ours (negative: behind). 0 while no more
     /// than the noise of the measurement, or without any peer.
     pub(crate) fn offset_ms(&self) -> i64 {
-        let mut offsets: Vec<i64> = self
-            .samples
-            .lock()
+        self.offset_ms_at(Instant::now())
+    }
+
+    fn offset_ms_at(&self, now: Instant) -> i64 {
+        let samples = self.samples.lock();
+        let mut offsets: Vec<i64> = samples
             .iter()
-            .map(|(_, offset)| *offset)
+            .filter(|sample| now.duration_since(sample.taken) <= limits::CLOCK_SAMPLE_AGE)
+            .map(|sample| sample.offset_ms)
             .collect();
         if offsets.is_empty() {
             return 0;
@@ -94,7 +111,7 @@ mod tests {
         let clock = Clock::default();
         assert_eq!(clock.offset_ms(), 0);
         for back in [0, 30, 60] {
-            clock.observe_at(PeerId::random(), NOW.as_secs() - back, NOW);
+            clock.observe_at(PeerId::random(), NOW.as_secs() - back, NOW, Instant::now());
         }
         assert_eq!(clock.offset_ms(), 0);
     }
@@ -102,15 +119,25 @@ mod tests {
     #[test]
     fn one_liar_among_three_changes_nothing() {
         let clock = Clock::default();
-        clock.observe_at(PeerId::random(), u64::MAX, NOW);
-        clock.observe_at(PeerId::random(), NOW.as_secs() - 3630, NOW);
-        clock.observe_at(PeerId::random(), NOW.as_secs() - 3620, NOW);
+        clock.observe_at(PeerId::random(), u64::MAX, NOW, Instant::now());
+        clock.observe_at(PeerId::random(), NOW.as_secs() - 3630, NOW, Instant::now());
+        clock.observe_at(PeerId::random(), NOW.as_secs() - 3620, NOW, Instant::now());
         assert_eq!(clock.offset_ms(), -3_590_000);
         // Of two, the one that changes less counts.
         let clock = Clock::default();
-        clock.observe_at(PeerId::random(), u64::MAX, NOW);
-        clock.observe_at(PeerId::random(), NOW.as_secs() - 30, NOW);
+        clock.observe_at(PeerId::random(), u64::MAX, NOW, Instant::now());
+        clock.observe_at(PeerId::random(), NOW.as_secs() - 30, NOW, Instant::now());
         assert_eq!(clock.offset_ms(), 0);
+    }
+
+    #[test]
+    fn what_was_said_long_ago_is_forgotten() {
+        let clock = Clock::default();
+        let taken = Instant::now();
+        clock.observe_at(PeerId::random(), NOW.as_secs() + 3600, NOW, taken);
+        assert!(clock.offset_ms_at(taken + limits::CLOCK_SAMPLE_AGE) > 0);
+        let later = taken + limits::CLOCK_SAMPLE_AGE + Duration::from_millis(1);
+        assert_eq!(clock.offset_ms_at(later), 0);
     }
 
     #[test]
@@ -118,11 +145,11 @@ mod tests {
         let clock = Clock::default();
         let peer = PeerId::random();
         for _ in 0..100 {
-            clock.observe_at(peer, 0, NOW);
+            clock.observe_at(peer, 0, NOW, Instant::now());
         }
         assert_eq!(clock.samples.lock().len(), 1);
         for _ in 0..100 {
-            clock.observe_at(PeerId::random(), 0, NOW);
+            clock.observe_at(PeerId::random(), 0, NOW, Instant::now());
         }
         assert_eq!(clock.samples.lock().len(), limits::MAX_CLOCK_SAMPLES);
     }

@@ -5,7 +5,7 @@ use nimiq_hash::Blake2bHash;
 use nimiq_network_interface::peer_info::{NodeType, Services};
 use thiserror::Error;
 
-use crate::{address, limits, peers::Transport};
+use crate::{address, limits, transport};
 
 /// Configuration of a [`Network`](crate::Network). [`Config::new`] fills in what a light client needs.
 #[derive(Clone)]
@@ -66,7 +66,7 @@ impl Config {
             ));
         }
         for seed in &self.seeds {
-            if address::transport_of(seed) != Some(Transport::WebSocket) {
+            if !address::transport_of(seed).is_some_and(transport::can_dial) {
                 return Err(ConfigError::Seed(seed.clone()));
             }
             if self.secure_only && !address::is_secure(seed) {

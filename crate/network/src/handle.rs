@@ -230,7 +230,8 @@ impl Network {
 
     fn set_mode(&self, mode: Mode) {
         self.modes.send_if_modified(|current| {
-            let change = *current != Mode::Closed && *current != mode;
+            // Connecting anew is something to do also when that is the mode already.
+            let change = *current != Mode::Closed && (*current != mode || mode == Mode::Connecting);
             if change {
                 *current = mode;
             }
@@ -239,7 +240,8 @@ impl Network {
     }
 
     /// Starts, or after [`Network::stop`] resumes, holding the desired number of peers. Addresses that
-    /// failed before are tried again at once.
+    /// failed before are tried again at once, also if this was called before: it is what to call when
+    /// the browser says that it is online again.
     pub fn start_connecting(&self) {
         self.set_mode(Mode::Connecting);
     }
@@ -335,7 +337,7 @@ impl Network {
         }
     }
 
-    /// How many milliseconds the clocks of the connected peers are ahead of ours, by their median;
+    /// How many milliseconds the clocks of our peers of late are ahead of ours, by their median;
     /// negative if ours is ahead; 0 up to a minute and a half, which the handshake can't tell apart.
     pub fn clock_offset(&self) -> i64 {
         self.shared.clock.offset_ms()

@@ -10,8 +10,8 @@ use std::time::Duration;
 /// Time for one connection to be opened, secured and multiplexed (*protocol*: the whole upgrade).
 pub const UPGRADE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Connections being opened by others at once.
-pub const MAX_PENDING_INCOMING: u32 = 16;
+/// Connections being opened by others at once (*protocol*: 64).
+pub const MAX_PENDING_INCOMING: u32 = 64;
 
 /// Connections we are opening at once, whoever asked for them.
 pub const MAX_PENDING_OUTGOING: u32 = 16;
@@ -140,6 +140,9 @@ pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(90);
 
 /// Peers whose clock is remembered.
 pub const MAX_CLOCK_SAMPLES: usize = 32;
+
+/// How long it is remembered. Connected peers tell it anew every minute, with their contact.
+pub const CLOCK_SAMPLE_AGE: Duration = Duration::from_secs(300);
 
 // --- Requests -------------------------------------------------------------------------------------
 

@@ -459,3 +459,122 @@ async fn clocks_that_are_off_by_an_hour() {
         drop(ours);
     }
 }
+
+#[tokio::test]
+async fn answers_no_ping() {
+    let pico = pico();
+    let mut notices = pico.subscribe();
+    let listener = RawListener::bind().await;
+    let address = listener.address.clone();
+    let (_, reason) = soon("the outcome", async {
+        let left = async {
+            loop {
+                match notice(&mut notices).await {
+                    NetworkNotice::PeerLeft { cause, .. } => return cause,
+                    NetworkNotice::DialFailed {
+                        error: DialError::Lost(cause),
+                        ..
+                    } => return cause,
+                    NetworkNotice::PeerJoined { .. } => {}
+                    notice => panic!("{notice:?}"),
+                }
+            }
+        };
+        let (_, left, ()) = tokio::join!(pico.dial(address), left, async {
+            let mut raw = listener.accept(&[DISCOVERY, NO_PING]).await;
+            // It may be found out before it is done.
+            let mut streams = None;
+            tokio::select! {
+                done = raw.discovery_streams() => streams = Some(done),
+                () = tokio::time::sleep(limits::HANDSHAKE_STEP_TIMEOUT) => {}
+            }
+            raw.closed().await;
+            drop(streams);
+        });
+        ((), left)
+    })
+    .await;
+    assert!(matches!(reason, LeaveReason::Ping(_)), "{reason:?}");
+    pico.close().await;
+}
+
+#[tokio::test]
+async fn we_send_contacts_no_more_often_than_agreed() {
+    use futures::FutureExt;
+    let (pico, our_address) = listening_pico(full()).await;
+    let mut raw = Raw::dial(&our_address, &[DISCOVERY]).await;
+    let (mut write, mut read) = raw.discovery_streams().await;
+    send(&mut write, &handshake(genesis())).await;
+    let nonce = receive_handshake(&mut read).await;
+    let mut ack = raw.ack(&nonce, vec![]);
+    if let DiscoveryMessage::HandshakeAck {
+        update_interval, ..
+    } = &mut ack
+    {
+        // Less than a node itself would bear.
+        *update_interval = Some(1);
+    }
+    send(&mut write, &ack).await;
+    receive(&mut read).await;
+    for _ in 0..2 {
+        // The interval runs by Tokio's clock, which can be set forward; pongs show that we are past it.
+        tokio::time::pause();
+        tokio::time::advance(limits::MIN_UPDATE_INTERVAL).await;
+        tokio::time::resume();
+        let other = Raw::dial(&our_address, &[DISCOVERY]).await;
+        drop(other);
+        let mut byte = [0];
+        assert!(
+            read.read(&mut byte).now_or_never().is_none(),
+            "an update too early"
+        );
+        tokio::time::pause();
+        tokio::time::advance(limits::MIN_SEND_INTERVAL - limits::MIN_UPDATE_INTERVAL).await;
+        tokio::time::resume();
+        let DiscoveryMessage::PeerAddresses { peer_contacts } = receive(&mut read).await else {
+            panic!("expected an update");
+        };
+        // Nobody else is known, so it is about ourselves.
+        assert_eq!(peer_contacts.len(), 1);
+        assert_eq!(peer_contacts[0].verify(), Some(pico.get_local_peer_id()));
+    }
+    pico.close().await;
+}
+
+#[tokio::test]
+async fn a_corrected_clock_is_noticed_with_the_next_update() {
+    let pico = pico();
+    let listener = RawListener::bind().await;
+    let address = listener.address.clone();
+    let (peer, _kept) = soon("an update", async {
+        tokio::join!(pico.dial(address), async {
+            let mut raw = listener.accept(&[DISCOVERY]).await;
+            let (mut write, read) = raw.handshake().await;
+            assert_eq!(pico.clock_offset(), 0);
+            let late = pico_network::discovery::contact::SignedPeerContact::sign(
+                &raw.keypair,
+                vec![],
+                full(),
+                now_secs() - 7200,
+            );
+            let peer_contacts = late.into_iter().collect();
+            send(
+                &mut write,
+                &DiscoveryMessage::PeerAddresses { peer_contacts },
+            )
+            .await;
+            while pico.clock_offset() == 0 {
+                tokio::task::yield_now().await;
+            }
+            (raw, write, read)
+        })
+    })
+    .await;
+    peer.unwrap();
+    assert!(
+        (pico.clock_offset() + 7_170_000).abs() < 5_000,
+        "{}",
+        pico.clock_offset()
+    );
+    pico.close().await;
+}

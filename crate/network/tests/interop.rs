@@ -436,3 +436,88 @@ async fn the_pool_finds_and_keeps_the_desired_peers() {
     );
     assert!(pico.subscribe_events().next().await.is_none());
 }
+
+#[tokio::test]
+async fn peers_are_found_by_what_they_offer() {
+    let ((a, a_address), (b, b_address)) = (node().await, node().await);
+    let mut at_a = a.subscribe_events();
+    a.dial_address(b_address).await.unwrap();
+    assert_eq!(joined(&mut at_a).await, b.get_local_peer_id());
+
+    let pico = pico();
+    // Nobody is connected, and nobody known.
+    let b_id = b.get_local_peer_id();
+    assert!(pico.dial_peer(b_id).await.is_err());
+    connect(&pico, &a, &a_address).await;
+    let a_id = a.get_local_peer_id();
+    assert_eq!(
+        pico.get_peers_by_services(Services::HISTORY, 1).await,
+        Ok(vec![a_id])
+    );
+    // b is known from a's contacts, as soon as they are checked.
+    soon("b's contact", async {
+        while pico.known_contacts() < 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let mut found = soon("b", pico.get_peers_by_services(Services::HISTORY, 2))
+        .await
+        .unwrap();
+    let mut expected = vec![a_id, b_id];
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+    pico.dial_peer(b_id).await.unwrap();
+    pico.disconnect(b_id).await;
+    soon("b's leaving", async {
+        while pico.has_peer(b_id) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    soon("b's return", pico.dial_peer(b_id)).await.unwrap();
+    assert!(pico.has_peer(b_id));
+    // Nobody offers this, and nobody is to be dialled for it.
+    let nobody = pico.get_peers_by_services(Services::VALIDATOR, 1);
+    assert_eq!(
+        soon("the end of patience", nobody).await,
+        Err(pico_network::NetworkError::PeersNotFound)
+    );
+    pico.close().await;
+}
+
+#[tokio::test]
+async fn two_of_ours_talk_to_each_other() {
+    let (server, address) = listening_pico(full()).await;
+    let client = pico();
+    let mut at_server = server.subscribe_events();
+    let server_id = soon("the dial", client.dial(address)).await.unwrap();
+    assert_eq!(server_id, server.get_local_peer_id());
+    assert_eq!(joined(&mut at_server).await, client.get_local_peer_id());
+    let mut questions = server.receive_requests::<Question>();
+    let (answer, ()) = soon("an answer", async {
+        tokio::join!(
+            client.request(
+                Question {
+                    number: 1,
+                    padding: vec![]
+                },
+                server_id
+            ),
+            async {
+                let (question, id, _) = questions.next().await.unwrap();
+                let answer = Answer {
+                    number: question.number + 1,
+                    padding: question.padding,
+                };
+                server.respond::<Question>(id, answer).await.unwrap();
+            }
+        )
+    })
+    .await;
+    assert_eq!(answer.unwrap().number, 2);
+    client.close().await;
+    assert_eq!(left(&mut at_server).await, client.get_local_peer_id());
+    server.close().await;
+}

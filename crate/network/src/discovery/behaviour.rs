@@ -115,6 +115,13 @@ impl Behaviour {
 
     /// Queues those contacts for checking that are worth it.
     fn receive(&mut self, sender: PeerId, contacts: Vec<SignedPeerContact>) {
+        // An update ends with the sender's own contact, dated by its own clock.
+        if let Some(own) = contacts
+            .iter()
+            .rfind(|contact| contact.inner.is_of(&sender))
+        {
+            self.shared.clock.observe(sender, own.inner.timestamp);
+        }
         let now = self.shared.clock.network_secs();
         let book = self.shared.book.lock();
         for contact in contacts {

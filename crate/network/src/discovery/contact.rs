@@ -55,6 +55,12 @@ impl PeerContact {
             .map(PublicKey::from)
     }
 
+    /// Whether this is the contact of a peer. Without curve arithmetic: the id of an Ed25519 key is
+    /// the key itself with a prefix.
+    pub fn is_of(&self, peer: &PeerId) -> bool {
+        peer.as_ref().digest().ends_with(&self.public_key)
+    }
+
     /// The peer id that belongs to the key, if it is one.
     pub fn peer_id(&self) -> Option<PeerId> {
         self.public_key().map(|key| key.to_peer_id())

@@ -86,6 +86,11 @@ enum Kind {
     Unreceived,
 }
 
+const UNRECEIVED: RateLimit = RateLimit {
+    max: limits::UNRECEIVED_LIMIT,
+    window: limits::REQUEST_TIMEOUT,
+};
+
 /// Requests under way, in both directions.
 pub(crate) struct Dispatch {
     receivers: Arc<Receivers>,
@@ -213,8 +218,12 @@ impl Dispatch {
     ) -> Option<Violation> {
         let payload = match frame {
             Frame::Whole(payload) => payload,
-            // Given up before it was sent.
-            Frame::Nothing | Frame::NoMemory => return None,
+            // Given up before it was sent. No answer is wanted, but it is counted.
+            Frame::Nothing | Frame::NoMemory => {
+                let now = Instant::now();
+                let verdict = self.limiter.count(peer, Kind::Unreceived, UNRECEIVED, now);
+                return (verdict == Verdict::Flood).then_some(Violation::MalformedRequest(None));
+            }
             Frame::Truncated => return Some(Violation::MalformedRequest(None)),
             Frame::Oversized(size) => return Some(Violation::OversizedRequest(size)),
         };
@@ -224,13 +233,7 @@ impl Dispatch {
         let receiver = self.receivers.find(request_type);
         let (kind, limit) = match &receiver {
             Some((_, limit)) => (Kind::Received(request_type), *limit),
-            None => (
-                Kind::Unreceived,
-                RateLimit {
-                    max: limits::UNRECEIVED_LIMIT,
-                    window: limits::REQUEST_TIMEOUT,
-                },
-            ),
+            None => (Kind::Unreceived, UNRECEIVED),
         };
         let verdict = self.limiter.count(peer, kind, limit, Instant::now());
         let refusal = match (verdict, receiver) {

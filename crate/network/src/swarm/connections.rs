@@ -25,6 +25,7 @@ use crate::{
     limits,
     peers::{PeerStatus, Transport},
     pool::{Candidate, View},
+    transport,
 };
 
 /// An open connection.
@@ -66,12 +67,10 @@ pub(super) struct Listener {
 impl Task {
     /// Changes what the network as a whole does.
     pub(super) fn enter(&mut self, mode: Mode) {
-        let before = std::mem::replace(&mut self.state.mode, mode);
+        self.state.mode = mode;
         match mode {
             Mode::Connecting => {
-                if before != Mode::Connecting {
-                    self.state.pool.forget_failures();
-                }
+                self.state.pool.forget_failures();
                 self.wake_pool();
             }
             Mode::Offline | Mode::Closed => {
@@ -176,7 +175,7 @@ impl Task {
         let Candidate { peer, address } = candidate;
         let error = if self.state.mode == Mode::Offline {
             DialError::Offline
-        } else if address::transport_of(&address) != Some(Transport::WebSocket) {
+        } else if !address::transport_of(&address).is_some_and(transport::can_dial) {
             DialError::Unsupported(address.clone())
         } else if self.secure_only && !address::is_secure(&address) {
             DialError::Insecure(address.clone())
@@ -421,16 +420,17 @@ impl Task {
             .state
             .pool
             .plan(&view, contacts, banned, now, &mut rand::rng());
-        for candidate in plan.dial {
-            self.start_dial(candidate, None);
-        }
         let pause = plan
             .again_at
             .map_or(limits::POOL_INTERVAL, |at| {
                 at.saturating_duration_since(now)
             })
             .clamp(limits::POOL_MIN_PAUSE, limits::POOL_INTERVAL);
+        // Set before dialling, because a dial that fails at once sets it to sooner.
         self.state.pool_timer = Some(Box::pin(sleep(pause)));
+        for candidate in plan.dial {
+            self.start_dial(candidate, None);
+        }
     }
 
     // --- Listening --------------------------------------------------------------------------------

@@ -57,6 +57,13 @@ pub(crate) struct Task {
     pub(crate) state: State,
 }
 
+impl Drop for Task {
+    // However the task ends, also by a panic or with its runtime: nobody waits for it for ever.
+    fn drop(&mut self) {
+        self.hub.end();
+    }
+}
+
 /// What the task keeps about peers and what is under way.
 pub(crate) struct State {
     mode: Mode,
@@ -69,6 +76,8 @@ pub(crate) struct State {
     pool_looked_at: Option<Instant>,
     dispatch: Dispatch,
     topics: Topics,
+    /// Whose turn it is when both the swarm and the handles have something.
+    swarm_first: bool,
 }
 
 impl State {
@@ -84,6 +93,7 @@ impl State {
             pool_looked_at: None,
             dispatch,
             topics: Topics::new(),
+            swarm_first: false,
         }
     }
 }
@@ -122,8 +132,11 @@ impl Task {
         if let Poll::Ready(mode) = self.modes.poll_next_unpin(cx) {
             return Poll::Ready(Step::Mode(mode));
         }
-        // The swarm comes before commands: what it frees (connections, requests) they need.
-        if let Poll::Ready(Some(event)) = Pin::new(&mut self.swarm).poll_next(cx) {
+        // Handles and swarm take turns, so that neither peers nor callers can starve the other.
+        self.state.swarm_first = !self.state.swarm_first;
+        if self.state.swarm_first
+            && let Poll::Ready(Some(event)) = Pin::new(&mut self.swarm).poll_next(cx)
+        {
             return Poll::Ready(Step::Swarm(event));
         }
         if let Poll::Ready(Some(feedback)) = self.feedback.poll_recv(cx) {
@@ -131,6 +144,11 @@ impl Task {
         }
         if let Poll::Ready(command) = self.commands.poll_recv(cx) {
             return Poll::Ready(Step::Command(command));
+        }
+        if !self.state.swarm_first
+            && let Poll::Ready(Some(event)) = Pin::new(&mut self.swarm).poll_next(cx)
+        {
+            return Poll::Ready(Step::Swarm(event));
         }
         if let Some(timer) = self.state.pool_timer.as_mut()
             && timer.as_mut().poll(cx).is_ready()
@@ -239,7 +257,6 @@ impl Task {
                 None => break,
             }
         }
-        self.hub.end();
     }
 
     /// Publishes what the task counts.

@@ -27,6 +27,14 @@ use crate::{
     traffic::{Counted, Counters},
 };
 
+/// Whether this build can dial addresses of this kind.
+pub(crate) fn can_dial(kind: crate::Transport) -> bool {
+    match kind {
+        crate::Transport::WebSocket => true,
+        crate::Transport::WebRtc => false,
+    }
+}
+
 /// The transport of this build, with every connection counted in `counters`.
 pub(crate) fn build(
     identity: &Keypair,

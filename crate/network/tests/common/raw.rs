@@ -39,6 +39,8 @@ pub const DISCOVERY: &str = limits::DISCOVERY_PROTOCOL;
 pub const REQUESTS: &str = limits::REQUEST_PROTOCOL;
 pub const GOSSIP: &str = "/meshsub/1.1.0";
 const PING: &str = "/ipfs/ping/1.0.0";
+/// Among the protocols of a raw peer: it answers no ping.
+pub const NO_PING: &str = "no ping";
 
 type RawTransport = Boxed<(PeerId, StreamMuxerBox)>;
 
@@ -346,10 +348,12 @@ async fn serve(
     let negotiated: io::Result<&'static str> = async {
         loop {
             let line = read_line(&mut stream).await?;
-            let known = protocols
-                .iter()
-                .chain(&[PING])
-                .find(|known| **known == line);
+            let ping: &[&'static str] = if protocols.contains(&NO_PING) {
+                &[]
+            } else {
+                &[PING]
+            };
+            let known = protocols.iter().chain(ping).find(|known| **known == line);
             let answer = match known {
                 None if line != "/multistream/1.0.0" => "na",
                 _ => &line,
