@@ -64,7 +64,7 @@ async function core(wasm, out, dev) {
         const plain = join(glue, 'core_bg.wasm');
         const optimised = join(glue, 'core_bg.opt.wasm');
         const features = WASM_FEATURES.map((feature) => `--enable-${feature}`);
-        const level = dev ? ['-O1'] : ['-Oz', '--converge'];
+        const level = dev ? ['-O1'] : ['-Oz'];
         await step(`Optimising the WebAssembly (${level[0]})`, () =>
             run('wasm-opt', [plain, '-o', optimised, ...level, '--strip-producers', '--strip-debug', ...features]),
         );
