@@ -157,7 +157,8 @@ impl Devnet {
             .map_err(|error| NodeError::Crashed(error.to_string()))??
         };
         interrupt.check()?;
-        let prefilled = Policy::genesis_block_number() + config.epochs * Policy::blocks_per_epoch();
+        let prefilled = Policy::genesis_block_number()
+            .saturating_add(config.epochs.saturating_mul(Policy::blocks_per_epoch()));
 
         let mut nodes: Vec<Node> = Vec::with_capacity(count);
         for (index, chain) in chains.nodes.into_iter().enumerate() {

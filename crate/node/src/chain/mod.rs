@@ -7,19 +7,24 @@
 //!
 //! Serving a chain to peers is the business of the modules `node` and `liar`.
 
+mod data;
+mod error;
 mod keys;
 mod mutation;
+mod produce;
 mod scripted;
 
 use nimiq_block::Block;
 use nimiq_genesis::NetworkInfo;
 use nimiq_primitives::{networks::NetworkId, policy::Policy};
 
-pub(crate) use self::scripted::{produce, push_to};
+pub(crate) use self::produce::{produce, push_to};
 pub use self::{
+    data::ChainData,
+    error::ChainError,
     keys::ValidatorKeys,
     mutation::{Mutation, Signing},
-    scripted::{ChainConfig, ChainData, ChainError, ScriptedChain, Timing},
+    scripted::{ChainConfig, ScriptedChain, Timing},
 };
 
 /// The network all chains of this crate are on.

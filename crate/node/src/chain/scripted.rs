@@ -1,86 +1,22 @@
 //! A full blockchain that is extended by command.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
-use nimiq_block::{Block, MicroBlock, MicroBody, MicroHeader, SkipBlockInfo};
-use nimiq_blockchain::{BlockProducer, BlockProducerError, Blockchain, BlockchainConfig};
-use nimiq_blockchain_interface::{AbstractBlockchain, BlockchainError, PushError, PushResult};
+use nimiq_block::{Block, MicroBlock, MicroBody, MicroHeader};
+use nimiq_blockchain::{BlockProducer, Blockchain};
+use nimiq_blockchain_interface::AbstractBlockchain;
 use nimiq_consensus::messages::{BlockBodyMessage, BlockHeaderMessage};
-use nimiq_database::mdbx::{DatabaseConfig, MdbxDatabase};
 use nimiq_hash::{Blake2bHash, Hash};
 use nimiq_primitives::{TreeProof, policy::Policy};
-use nimiq_transaction::Transaction;
-use nimiq_utils::time::OffsetTime;
-use parking_lot::{RwLock, RwLockUpgradableReadGuard};
+use parking_lot::RwLock;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
-use tempfile::TempDir;
-use thiserror::Error;
 
-use super::{NETWORK_ID, ValidatorKeys, genesis_block, init_policy, without_body};
-
-/// The file MDBX keeps a database in.
-const DATABASE_FILE: &str = "mdbx.dat";
-
-/// The largest a database may grow. It is only address space until it is used.
-const DATABASE_MAX_SIZE: isize = 64 << 30;
-
-/// Why a chain could not be made or extended.
-#[derive(Debug, Error)]
-pub enum ChainError {
-    /// The database could not be opened.
-    #[error("can't open the database: {0}")]
-    Database(#[from] nimiq_database::Error),
-    /// A file or folder could not be read or written.
-    #[error("can't use {path}: {source}")]
-    Io {
-        /// What was to be used.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The stored blocks don't make a chain.
-    #[error("can't load the chain: {0}")]
-    Blockchain(#[from] BlockchainError),
-    /// A block could not be produced.
-    #[error("can't produce block {number}: {source}")]
-    Produce {
-        /// Number of the block.
-        number: u32,
-        /// What the producer said.
-        source: Box<BlockProducerError>,
-    },
-    /// A block was refused.
-    #[error("the chain refused block {number}: {source}")]
-    Push {
-        /// Number of the block.
-        number: u32,
-        /// What the chain said.
-        source: PushError,
-    },
-    /// A block was neither refused nor made the new head.
-    #[error("block {number} didn't extend the chain: {result:?}")]
-    NotExtended {
-        /// Number of the block.
-        number: u32,
-        /// What the chain said.
-        result: PushResult,
-    },
-    /// There is no such block, or it was pruned.
-    #[error("the chain has no block {0}")]
-    NoSuchBlock(u32),
-    /// An election is due, but the staking contract has no active validator: skip blocks up to here
-    /// have deactivated the only one.
-    #[error("nobody can be elected in block {0}: the validator is inactive")]
-    NobodyToElect(u32),
-    /// A skip block was wanted where a macro block is due.
-    #[error("block {0} is a macro block and can't be skipped")]
-    NotSkippable(u32),
-}
+use super::{
+    ChainData, ChainError, ValidatorKeys, genesis_block, init_policy,
+    produce::{produce, produce_skip, push_to},
+    without_body,
+};
 
 /// When blocks claim to have been made. All times are milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,8 +73,7 @@ impl Default for ChainConfig {
 /// validator, so any node or client accepts them. They are pushed without checking the signatures
 /// just made.
 pub struct ScriptedChain {
-    blockchain: Arc<RwLock<Blockchain>>,
-    database: MdbxDatabase,
+    data: ChainData,
     config: ChainConfig,
     keys: ValidatorKeys,
     producer: BlockProducer,
@@ -147,16 +82,13 @@ pub struct ScriptedChain {
     /// Whether the next micro block is to reactivate the validator.
     reactivate: bool,
     rng: ChaCha20Rng,
-    // Dropped last: the database lies in it.
-    directory: Arc<TempDir>,
 }
 
 impl std::fmt::Debug for ScriptedChain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ScriptedChain")
-            .field("head", &self.head().to_string())
+            .field("data", &self.data)
             .field("timing", &self.timing)
-            .field("directory", &self.directory.path())
             .finish_non_exhaustive()
     }
 }
@@ -169,8 +101,8 @@ impl ScriptedChain {
 
     /// Like [`ScriptedChain::new`], with other block times and so on.
     pub fn with_config(config: ChainConfig) -> Result<Self, ChainError> {
-        let directory = temp_dir(config.directory.as_deref())?;
-        Self::open(config, directory)
+        let data = ChainData::create(config.directory.as_deref(), config.keep_all_epochs)?;
+        Ok(Self::on(data, config))
     }
 
     /// A chain of `epochs` whole epochs, one block each `step` ms, whose last block, an election
@@ -186,13 +118,10 @@ impl ScriptedChain {
         Ok(chain)
     }
 
-    fn open(config: ChainConfig, directory: TempDir) -> Result<Self, ChainError> {
+    fn on(data: ChainData, config: ChainConfig) -> Self {
         let keys = ValidatorKeys::unit_albatross();
-        let data = ChainData::open(directory, config.keep_all_epochs)?;
-        Ok(Self {
-            blockchain: data.blockchain,
-            database: data.database,
-            directory: data.directory,
+        Self {
+            data,
             producer: BlockProducer::new(keys.signing.clone(), keys.voting.clone()),
             keys,
             timing: config.timing,
@@ -200,7 +129,7 @@ impl ScriptedChain {
             reactivate: false,
             rng: ChaCha20Rng::seed_from_u64(config.seed),
             config,
-        })
+        }
     }
 
     // --- Extending -------------------------------------------------------------------------------
@@ -263,13 +192,13 @@ impl ScriptedChain {
     /// Appends a block made elsewhere, checking nothing but that it fits and that the state it
     /// leads to is the one it names.
     pub fn push_trusted(&mut self, block: Block) -> Result<(), ChainError> {
-        push_trusted(&self.blockchain, block)
+        push_to(self.data.blockchain.upgradable_read(), block)
     }
 
     /// The next block, of whichever kind is due, signed but not appended. Each call gives another
     /// one, as seeds are random.
     pub fn next_block(&mut self) -> Result<Block, ChainError> {
-        let blockchain = self.blockchain.upgradable_read();
+        let blockchain = self.data.blockchain.upgradable_read();
         let transactions = if self.reactivate {
             vec![self.keys.reactivation(blockchain.block_number())]
         } else {
@@ -288,7 +217,7 @@ impl ScriptedChain {
 
     /// The skip block that could come next, not appended.
     pub fn next_skip_block(&mut self) -> Result<Block, ChainError> {
-        let blockchain = self.blockchain.upgradable_read();
+        let blockchain = self.data.blockchain.upgradable_read();
         produce_skip(&blockchain, &self.producer, &self.keys, &mut self.rng)
     }
 
@@ -314,13 +243,15 @@ impl ScriptedChain {
     /// go another way. What it makes differs from what this one makes, even with the same times.
     pub fn fork_at(&self, height: u32) -> Result<Self, ChainError> {
         let mut fork = if height == self.height() {
-            let directory = temp_dir(self.config.directory.as_deref())?;
-            self.copy_database(directory.path())?;
-            Self::open(self.config.clone(), directory)?
+            let (parent, keep) = (
+                self.config.directory.as_deref(),
+                self.config.keep_all_epochs,
+            );
+            Self::on(self.data.copy(parent, keep)?, self.config.clone())
         } else {
-            let fork = Self::with_config(self.config.clone())?;
+            let mut fork = Self::with_config(self.config.clone())?;
             for number in Policy::genesis_block_number() + 1..=height {
-                push_trusted(&fork.blockchain, self.block_at(number)?)?;
+                fork.push_trusted(self.block_at(number)?)?;
             }
             fork
         };
@@ -371,7 +302,7 @@ impl ScriptedChain {
 
     /// The blockchain itself, to share with a node. Whoever holds it may extend it too.
     pub fn blockchain(&self) -> Arc<RwLock<Blockchain>> {
-        Arc::clone(&self.blockchain)
+        Arc::clone(&self.data.blockchain)
     }
 
     /// The keys of the validator who signs this chain.
@@ -381,32 +312,33 @@ impl ScriptedChain {
 
     /// Number of the last block.
     pub fn height(&self) -> u32 {
-        self.blockchain.read().block_number()
+        self.data.blockchain.read().block_number()
     }
 
     /// The last block, with its body.
     pub fn head(&self) -> Block {
-        self.blockchain.read().head().clone()
+        self.data.blockchain.read().head().clone()
     }
 
     /// Hash of the last block.
     pub fn head_hash(&self) -> Blake2bHash {
-        self.blockchain.read().head_hash()
+        self.data.blockchain.read().head_hash()
     }
 
     /// The last macro block, be it a checkpoint or an election block.
     pub fn macro_head(&self) -> Block {
-        Block::Macro(self.blockchain.read().macro_head().clone())
+        Block::Macro(self.data.blockchain.read().macro_head().clone())
     }
 
     /// The last election block.
     pub fn election_head(&self) -> Block {
-        Block::Macro(self.blockchain.read().election_head().clone())
+        Block::Macro(self.data.blockchain.read().election_head().clone())
     }
 
     /// The block of that number on the main chain, with its body.
     pub fn block_at(&self, number: u32) -> Result<Block, ChainError> {
-        self.blockchain
+        self.data
+            .blockchain
             .read()
             .get_block_at(number, true, None)
             .map_err(|_| ChainError::NoSuchBlock(number))
@@ -445,210 +377,12 @@ impl ScriptedChain {
     /// This chain for a node to work on: what the node is sent and what is scripted here go to the
     /// same blockchain. It lives as long as either of the two.
     pub fn share(&self) -> ChainData {
-        ChainData {
-            blockchain: self.blockchain(),
-            database: self.database.clone(),
-            directory: Arc::clone(&self.directory),
-        }
+        self.data.clone()
     }
 
     /// A copy of this chain for a node to work on, in a temporary database of its own that prunes
     /// old epochs as nodes do.
     pub fn copy(&self) -> Result<ChainData, ChainError> {
-        let directory = temp_dir(self.config.directory.as_deref())?;
-        self.copy_database(directory.path())?;
-        ChainData::open(directory, false)
+        self.data.copy(self.config.directory.as_deref(), false)
     }
-
-    /// Copies the database into a folder.
-    fn copy_database(&self, to: &Path) -> Result<(), ChainError> {
-        // As long as the chain can't be extended no transaction is under way, and what is committed
-        // is in the file.
-        let _unchanged = self.blockchain.upgradable_read();
-        let target = to.join(DATABASE_FILE);
-        fs::copy(self.directory.path().join(DATABASE_FILE), &target).map_err(|source| {
-            ChainError::Io {
-                path: target,
-                source,
-            }
-        })?;
-        Ok(())
-    }
-}
-
-/// A blockchain with the temporary database it is in; the latter is deleted with the last clone.
-#[derive(Clone)]
-pub struct ChainData {
-    /// The blockchain.
-    pub blockchain: Arc<RwLock<Blockchain>>,
-    /// Its database.
-    pub database: MdbxDatabase,
-    // Dropped last: the database lies in it.
-    directory: Arc<TempDir>,
-}
-
-impl std::fmt::Debug for ChainData {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ChainData")
-            .field("head", &self.blockchain.read().head().to_string())
-            .field("directory", &self.directory.path())
-            .finish_non_exhaustive()
-    }
-}
-
-impl ChainData {
-    fn open(directory: TempDir, keep_all_epochs: bool) -> Result<Self, ChainError> {
-        let (database, blockchain) = open_blockchain(directory.path(), keep_all_epochs)?;
-        Ok(Self {
-            blockchain,
-            database,
-            directory: Arc::new(directory),
-        })
-    }
-}
-
-/// Opens or creates the database in a folder, and the blockchain in it, as a history node has it.
-fn open_blockchain(
-    directory: &Path,
-    keep_all_epochs: bool,
-) -> Result<(MdbxDatabase, Arc<RwLock<Blockchain>>), ChainError> {
-    init_policy();
-    let database = MdbxDatabase::new(
-        directory,
-        DatabaseConfig {
-            size: Some(0..DATABASE_MAX_SIZE),
-            ..DatabaseConfig::default()
-        },
-    )?;
-    let blockchain = Blockchain::new(
-        database.clone(),
-        BlockchainConfig {
-            keep_history: true,
-            max_epochs_stored: if keep_all_epochs {
-                u32::MAX
-            } else {
-                Policy::MIN_EPOCHS_STORED
-            },
-            index_history: false,
-        },
-        NETWORK_ID,
-        Arc::new(OffsetTime::new()),
-    )?;
-    Ok((database, Arc::new(RwLock::new(blockchain))))
-}
-
-/// Produces and signs the block after the head, of whichever kind is due.
-pub(crate) fn produce(
-    blockchain: &Blockchain,
-    producer: &BlockProducer,
-    keys: &ValidatorKeys,
-    timestamp: u64,
-    extra_data: Vec<u8>,
-    transactions: Vec<Transaction>,
-    rng: &mut ChaCha20Rng,
-) -> Result<Block, ChainError> {
-    let number = blockchain.block_number() + 1;
-    let failed = |source| ChainError::Produce {
-        number,
-        source: Box::new(source),
-    };
-    if Policy::is_macro_block_at(number) {
-        // An election without candidates would panic.
-        if Policy::is_election_block_at(number)
-            && blockchain
-                .get_staking_contract_if_complete(None)
-                .is_some_and(|contract| contract.active_validators.is_empty())
-        {
-            return Err(ChainError::NobodyToElect(number));
-        }
-        let mut block = producer
-            .next_macro_block_proposal_with_rng(blockchain, timestamp, 0, extra_data, None, rng)
-            .map_err(failed)?;
-        keys.sign_macro(&mut block);
-        Ok(Block::Macro(block))
-    } else {
-        producer
-            .next_micro_block_with_rng(
-                blockchain,
-                timestamp,
-                Vec::new(),
-                transactions,
-                extra_data,
-                None,
-                rng,
-            )
-            .map(Block::Micro)
-            .map_err(failed)
-    }
-}
-
-/// Produces the skip block after the head, with the votes of all slots.
-fn produce_skip(
-    blockchain: &Blockchain,
-    producer: &BlockProducer,
-    keys: &ValidatorKeys,
-    rng: &mut ChaCha20Rng,
-) -> Result<Block, ChainError> {
-    let head = blockchain.head();
-    let number = head.block_number() + 1;
-    if Policy::is_macro_block_at(number) {
-        return Err(ChainError::NotSkippable(number));
-    }
-    let state_root = blockchain
-        .next_skip_block_state_root()
-        .ok_or(ChainError::Produce {
-            number,
-            source: Box::new(BlockProducerError::AccountsIncomplete),
-        })?;
-    let info = SkipBlockInfo {
-        network_id: head.network(),
-        block_number: number,
-        vrf_entropy: head.seed().entropy(),
-    };
-    let proof = keys.skip_proof(&info, &state_root, head.version(), Policy::SLOTS);
-    producer
-        .next_micro_block_with_rng(
-            blockchain,
-            head.timestamp() + Policy::MIN_PRODUCER_TIMEOUT,
-            Vec::new(),
-            Vec::new(),
-            Vec::new(),
-            Some(proof),
-            rng,
-        )
-        .map(Block::Micro)
-        .map_err(|source| ChainError::Produce {
-            number,
-            source: Box::new(source),
-        })
-}
-
-fn push_trusted(blockchain: &RwLock<Blockchain>, block: Block) -> Result<(), ChainError> {
-    push_to(blockchain.upgradable_read(), block)
-}
-
-/// Pushes a block that must become the head, without checking its signatures.
-pub(crate) fn push_to(
-    blockchain: RwLockUpgradableReadGuard<'_, Blockchain>,
-    block: Block,
-) -> Result<(), ChainError> {
-    let number = block.block_number();
-    match Blockchain::trusted_push(blockchain, block, &()) {
-        Ok(PushResult::Extended) => Ok(()),
-        Ok(result) => Err(ChainError::NotExtended { number, result }),
-        Err(source) => Err(ChainError::Push { number, source }),
-    }
-}
-
-fn temp_dir(parent: Option<&Path>) -> Result<TempDir, ChainError> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix("pico-node-");
-    match parent {
-        Some(parent) => builder.tempdir_in(parent),
-        None => builder.tempdir(),
-    }
-    .map_err(|source| ChainError::Io {
-        path: parent.map_or_else(std::env::temp_dir, Path::to_owned),
-        source,
-    })
 }
