@@ -25,6 +25,9 @@ pub const MAX_EPOCHS_PER_REQUEST: u16 = 255;
 /// Missing blocks accepted in one answer: a node stops at the next macro block, so one batch.
 pub const MAX_LOCATORS: usize = 100;
 
+/// Requests of others that are being answered at a time; the rest wait in the network's queue.
+pub const ANSWERS_IN_FLIGHT: usize = 8;
+
 // --- Macro sync -----------------------------------------------------------------------------------
 
 /// Peers that one macro sync works on at a time; the rest wait for their turn.

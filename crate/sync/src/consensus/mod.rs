@@ -9,6 +9,7 @@
 mod background;
 mod handle;
 mod heads;
+mod serve;
 mod stall;
 
 use std::{
@@ -202,6 +203,7 @@ impl<TNetwork: Network> Consensus<TNetwork> {
 
     /// Syncs until the handle closes it.
     pub async fn run(mut self) {
+        serve::heads(&self.context, self.control.clone());
         let mut announcements: Announcements<TNetwork> =
             match self.context.network.subscribe::<BlockHeaderTopic>().await {
                 Ok(stream) => stream,
