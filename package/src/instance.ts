@@ -10,6 +10,9 @@ import { PicoSyncError, describe, toPicoSyncError } from './error.js';
 type Timer = ReturnType<typeof globalThis.setTimeout>;
 type Exports = WebAssembly.Exports;
 
+/** What a callback into an instance that is over returns: the glue looks for an error at some index, and finds none. */
+const NOTHING: readonly never[] = Object.freeze([]);
+
 /** An instance of the wasm that can be ended from outside at any time, whatever state it is in. */
 export class Instance {
     readonly #sockets = new Set<WebSocket>();
@@ -98,7 +101,7 @@ export class Instance {
         return (...args: unknown[]): unknown => {
             if (this.#over) {
                 if (this.#calls > 0) throw this.#over;
-                return undefined;
+                return NOTHING;
             }
             this.#depth += 1;
             try {
@@ -107,7 +110,7 @@ export class Instance {
                 this.#crash(error);
                 if (this.#calls > 0 || this.#depth > 1) throw error;
                 // A callback: the crash has been reported where it belongs, the page need not see it as its own error.
-                return undefined;
+                return NOTHING;
             } finally {
                 this.#depth -= 1;
             }

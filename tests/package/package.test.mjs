@@ -96,7 +96,7 @@ describe('options', () => {
     });
 });
 
-describe('a client', () => {
+describe('a client', { timeout: 120_000 }, () => {
     test('starts, tells its state, and leaves nothing behind', async () => {
         const result = await inPage(async () => {
             const client = await api.PicoSyncClient.create({ network: 'unit-albatross', peers: [] });
@@ -244,7 +244,7 @@ describe('a client', () => {
     });
 });
 
-describe('a crash', () => {
+describe('a crash', { timeout: 60_000 }, () => {
     test('ends everything of its client, and nothing else', async () => {
         const peer = await muteServer();
         try {
@@ -264,16 +264,15 @@ describe('a crash', () => {
                     globalThis.ends = Promise.all([read(), client.ready(), client.ready({ trust: 'verified', timeoutMs: 1e6 })].map(outcome));
                 }, peer.address);
                 await peer.accepted();
-                const ends = page.evaluate(async () => {
+                await page.evaluate(() => {
                     globalThis.random = crypto.getRandomValues;
                     // The keys of the handshake need randomness, and there is no going on without: the core panics.
                     Crypto.prototype.getRandomValues = () => {
                         throw new Error('no entropy');
                     };
-                    return ends;
                 });
                 peer.agreeToNoise();
-                for (const end of await ends) {
+                for (const end of await page.evaluate(() => ends)) {
                     assert.equal(end.code, 'crashed');
                     assert.match(end.message, /panicked/);
                 }
@@ -302,7 +301,7 @@ describe('a crash', () => {
     });
 });
 
-describe('the verification worker', () => {
+describe('the verification worker', { timeout: 60_000 }, () => {
     const missing = (kind) => (path, body) => {
         if (path === '/dist/worker.js') throw Object.assign(new Error(kind), { code: 'ENOENT' });
         return body;
@@ -363,7 +362,7 @@ describe('the verification worker', () => {
     });
 });
 
-describe('loading', () => {
+describe('loading', { timeout: 60_000 }, () => {
     test('works when the server calls wasm something else', async () => {
         const { page, close } = await openPage(browser);
         try {

@@ -136,7 +136,10 @@ export async function muteServer() {
         socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
         sockets.add(socket);
         socket.on('error', () => socket.destroy());
-        socket.on('data', () => {});
+        // Frames come one at a time from a client that waits for answers. The only one answered is the one that closes.
+        socket.on('data', (frame) => {
+            if ((frame[0] & 0x0f) === 8) socket.end(Buffer.from([0x88, 0]));
+        });
         socket.on('close', () => {
             sockets.delete(socket);
             signal('closed');
