@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 
 import { launchBrowser } from './lib/browser.mjs';
 import { buildNode, startDevnet } from './lib/devnet.mjs';
-import { Failure, endOnSignals, main, root, run, say, step } from './lib/env.mjs';
+import { Failure, main, root, run, say, step } from './lib/env.mjs';
 import { SLOW_LINE, emptyPageMemory, measure } from './lib/measure.mjs';
 import { median, spread, table } from './lib/stats.mjs';
 import { serve } from './serve.mjs';
@@ -26,7 +26,6 @@ const NAMES = { ours: 'pico-sync-client', theirs: '@nimiq/core' };
 
 main(async () => {
     const { runs, epochs, write } = parse(process.argv.slice(2));
-    endOnSignals();
     await setup('build', 'node', 'browser');
     await step('Building the npm package', () => run(process.execPath, ['scripts/build.mjs'], { label: 'package' }));
     await step('Building the node', buildNode);

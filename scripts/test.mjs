@@ -8,7 +8,7 @@ import { join } from 'node:path';
 
 import { cargo } from './lib/cargo.mjs';
 import { buildNode } from './lib/devnet.mjs';
-import { Failure, bold, dim, elapsed, endOnSignals, green, main, red, root, run, say } from './lib/env.mjs';
+import { Failure, bold, dim, elapsed, green, main, red, root, run, say } from './lib/env.mjs';
 import { buildPage } from './lib/page.mjs';
 import { runTests } from './lib/run-tests.mjs';
 import { compressed } from './serve.mjs';
@@ -54,7 +54,6 @@ main(async () => {
     }
     const unknown = wanted.find((name) => !STAGES[name]);
     if (unknown) throw new Failure(`there is no stage "${unknown}"; there are: ${Object.keys(STAGES).join(', ')}`);
-    endOnSignals();
 
     const stages = Object.entries(STAGES).filter(([name]) => wanted.length === 0 || wanted.includes(name));
     const times = [];

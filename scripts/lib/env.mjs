@@ -81,11 +81,20 @@ function endChildren(signal = 'SIGTERM') {
 }
 process.once('exit', () => endChildren());
 
+let cleanUp = async () => {};
+let endCode;
+
 /**
- * Ends children and then this process when the user or a supervisor asks for it. `cleanUp` gets 5 s. The exit
- * code is `code`, or the shell's usual one for the signal.
+ * What else to do when the user or a supervisor ends this process, after its children were told to. It gets 5 s.
+ * The exit code is `code`, or the shell's usual one for the signal.
  */
-export function endOnSignals(cleanUp = async () => {}, code) {
+export function endOnSignals(work, code) {
+    cleanUp = work;
+    endCode = code;
+}
+
+/** Whoever ends this process ends what it started: by default, that would live on. */
+function watchSignals() {
     let since;
     for (const [signal, usual] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]]) {
         process.on(signal, async () => {
@@ -99,12 +108,12 @@ export function endOnSignals(cleanUp = async () => {}, code) {
             setTimeout(() => process.exit(usual), 5000);
             endChildren('SIGTERM');
             try {
-                await cleanUp(signal);
+                await cleanUp();
             } catch (error) {
                 say(`${red('✗')} while ending: ${error.message}`);
                 process.exit(usual);
             }
-            process.exit(code ?? usual);
+            process.exit(endCode ?? usual);
         });
     }
 }
@@ -209,6 +218,7 @@ export async function step(title, work) {
 
 /** Runs a script's main function: a `Failure` is shown as a line, anything else with its stack. */
 export function main(work) {
+    watchSignals();
     Promise.resolve()
         .then(work)
         .then(
