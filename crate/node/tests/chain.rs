@@ -21,6 +21,7 @@ fn light() -> Arc<RwLock<LightBlockchain>> {
     Arc::new(RwLock::new(LightBlockchain::new(NETWORK_ID)))
 }
 
+#[allow(clippy::result_large_err, reason = "it is the chain's own error")]
 fn push(chain: &Arc<RwLock<LightBlockchain>>, block: Block) -> Result<PushResult, PushError> {
     LightBlockchain::push(chain.upgradable_read(), block)
 }

@@ -37,7 +37,7 @@ pub enum ChainError {
         /// Number of the block.
         number: u32,
         /// What the chain said.
-        source: PushError,
+        source: Box<PushError>,
     },
     /// A block was neither refused nor made the new head.
     #[error("block {number} didn't extend the chain: {result:?}")]

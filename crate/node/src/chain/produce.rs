@@ -106,6 +106,9 @@ pub(crate) fn push_to(
     match Blockchain::trusted_push(blockchain, block, &()) {
         Ok(PushResult::Extended) => Ok(()),
         Ok(result) => Err(ChainError::NotExtended { number, result }),
-        Err(source) => Err(ChainError::Push { number, source }),
+        Err(source) => Err(ChainError::Push {
+            number,
+            source: Box::new(source),
+        }),
     }
 }

@@ -75,7 +75,7 @@ pub enum NodeError {
     },
     /// The network doesn't do what it is told.
     #[error("the network failed: {0}")]
-    Network(#[from] NetworkError),
+    Network(Box<NetworkError>),
     /// The chain failed.
     #[error(transparent)]
     Chain(#[from] ChainError),
@@ -104,6 +104,12 @@ pub enum NodeError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+impl From<NetworkError> for NodeError {
+    fn from(error: NetworkError) -> Self {
+        Self::Network(Box::new(error))
+    }
 }
 
 /// What a node does with its chain.
