@@ -1,10 +1,10 @@
 //! Connections: dialled, accepted, counted as peers, lost; and the pool that keeps their number.
 
-use std::{collections::HashSet, io};
+use std::collections::HashSet;
 
 use libp2p::{
     Multiaddr, PeerId,
-    core::{ConnectedPoint, transport::ListenerId},
+    core::ConnectedPoint,
     multiaddr::Protocol,
     swarm::{ConnectionId, DialError as SwarmDialError, dial_opts::DialOpts},
 };
@@ -19,7 +19,7 @@ use super::Task;
 use crate::{
     address,
     command::{Mode, Reply, answer},
-    error::{DialError, LeaveReason, ListenError},
+    error::{DialError, LeaveReason},
     gate::Banned,
     handle::NetworkNotice,
     limits,
@@ -54,14 +54,6 @@ pub(super) struct Peer {
 pub(super) struct Dial {
     address: Multiaddr,
     waiters: Vec<Reply<Result<PeerId, DialError>>>,
-}
-
-/// A listener, until its address is known.
-#[derive(Debug)]
-pub(super) struct Listener {
-    id: ListenerId,
-    address: Multiaddr,
-    reply: Option<Reply<Result<Multiaddr, ListenError>>>,
 }
 
 impl Task {
@@ -430,64 +422,6 @@ impl Task {
         self.state.pool_timer = Some(Box::pin(sleep(pause)));
         for candidate in plan.dial {
             self.start_dial(candidate, None);
-        }
-    }
-
-    // --- Listening --------------------------------------------------------------------------------
-
-    pub(super) fn listen(
-        &mut self,
-        address: Multiaddr,
-        reply: Reply<Result<Multiaddr, ListenError>>,
-    ) {
-        match self.swarm.listen_on(address.clone()) {
-            Ok(id) => self.state.listeners.push(Listener {
-                id,
-                address,
-                reply: Some(reply),
-            }),
-            Err(error) => {
-                answer(
-                    reply,
-                    Err(ListenError::Refused {
-                        address,
-                        reason: error.to_string(),
-                    }),
-                );
-            }
-        }
-    }
-
-    pub(super) fn on_listening(&mut self, id: ListenerId, address: Multiaddr) {
-        let listener = self
-            .state
-            .listeners
-            .iter_mut()
-            .find(|listener| listener.id == id);
-        if let Some(reply) = listener.and_then(|listener| listener.reply.take()) {
-            answer(reply, Ok(address));
-        }
-    }
-
-    pub(super) fn on_listener_closed(&mut self, id: ListenerId, error: Option<io::Error>) {
-        let Some(index) = self
-            .state
-            .listeners
-            .iter()
-            .position(|listener| listener.id == id)
-        else {
-            return;
-        };
-        let listener = self.state.listeners.swap_remove(index);
-        if let Some(reply) = listener.reply {
-            let reason = error.map_or_else(|| "closed".to_owned(), |error| error.to_string());
-            answer(
-                reply,
-                Err(ListenError::Refused {
-                    address: listener.address,
-                    reason,
-                }),
-            );
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod connections;
 mod events;
+mod listening;
 
 use std::{
     collections::HashMap,
@@ -21,7 +22,10 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::WatchStream;
 use web_time::Instant;
 
-use self::connections::{Connection, Dial, Listener, Peer};
+use self::{
+    connections::{Connection, Dial, Peer},
+    listening::Listener,
+};
 use crate::{
     behaviour::{Behaviour, BehaviourEvent},
     command::{Command, Feedback, Mode, answer},

@@ -1,11 +1,8 @@
 //! Peers that misbehave in gossip, and subscribers that are slow.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::{sync::Arc, time::Duration};
 
-use common::{raw::*, *};
+use crate::common::{raw::*, *};
 use futures::{AsyncWriteExt, StreamExt, stream::BoxStream};
 use nimiq_network_interface::network::{MsgAcceptance, Network as _, Topic};
 use nimiq_network_libp2p::Network as Node;

@@ -1,12 +1,9 @@
 //! Peers that misbehave in requests and responses: each gets what it deserves, and an honest node
 //! connected at the same time notices nothing.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::sync::Arc;
 
-use common::{raw::*, *};
+use crate::common::{raw::*, *};
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt, future::join_all};
 use libp2p::core::muxing::SubstreamBox;
 use nimiq_network_interface::{

@@ -1,11 +1,8 @@
 //! Addresses that lead nowhere, or to somebody else, and handles that are slow or gone.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{raw::*, *};
+use crate::common::{raw::*, *};
 use futures::{StreamExt, future::join_all};
 use libp2p::{Multiaddr, PeerId};
 use nimiq_network_interface::{network::Network as _, peer_info::Services};
@@ -249,7 +246,7 @@ async fn useless_peers_are_let_go_when_there_are_enough() {
     let mut notices = pico.subscribe();
     let mut others = Vec::new();
     for _ in 0..limits::MAX_USELESS_PEERS {
-        let other = common::pico();
+        let other = crate::common::pico();
         soon("the dial", other.dial(our_address.clone()))
             .await
             .unwrap();
@@ -259,7 +256,7 @@ async fn useless_peers_are_let_go_when_there_are_enough() {
         ));
         others.push(other);
     }
-    let surplus = common::pico();
+    let surplus = crate::common::pico();
     let mut theirs = surplus.subscribe();
     // It may count us for a moment, before it is hung up on.
     let _either = soon("the dial", surplus.dial(our_address.clone())).await;

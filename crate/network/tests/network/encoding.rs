@@ -1,6 +1,5 @@
 //! Our encodings against those of `nimiq-network-libp2p`, byte for byte, and our decoders against
 //! anything at all.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::task::{Context, Poll, Waker};
 

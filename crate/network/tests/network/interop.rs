@@ -1,11 +1,8 @@
 //! Our network against `nimiq-network-libp2p`, the network of real nodes, in one process.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use futures::StreamExt;
 use nimiq_network_interface::{
     network::{CloseReason, MsgAcceptance, Network as _, PubsubId},
@@ -359,7 +356,7 @@ async fn the_banned_stay_out_in_both_directions() {
     let mut theirs = node.subscribe_events();
     node.dial_address(our_address).await.unwrap();
     // Another honest node on the same host is not affected, and the banned one never joins.
-    let (other, other_address) = common::node().await;
+    let (other, other_address) = crate::common::node().await;
     connect(&pico, &other, &other_address).await;
     assert_eq!(pico.get_peers(), [other.get_local_peer_id()]);
     let quiet = tokio::time::timeout(Duration::from_millis(500), theirs.next()).await;

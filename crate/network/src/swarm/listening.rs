@@ -1,0 +1,77 @@
+//! Listeners: for tests, and for what is more than a browser.
+
+use std::io;
+
+use libp2p::{Multiaddr, core::transport::ListenerId};
+
+use super::Task;
+use crate::{
+    command::{Reply, answer},
+    error::ListenError,
+};
+
+/// A listener, until its address is known.
+#[derive(Debug)]
+pub(super) struct Listener {
+    id: ListenerId,
+    address: Multiaddr,
+    reply: Option<Reply<Result<Multiaddr, ListenError>>>,
+}
+
+impl Task {
+    pub(super) fn listen(
+        &mut self,
+        address: Multiaddr,
+        reply: Reply<Result<Multiaddr, ListenError>>,
+    ) {
+        match self.swarm.listen_on(address.clone()) {
+            Ok(id) => self.state.listeners.push(Listener {
+                id,
+                address,
+                reply: Some(reply),
+            }),
+            Err(error) => {
+                answer(
+                    reply,
+                    Err(ListenError::Refused {
+                        address,
+                        reason: error.to_string(),
+                    }),
+                );
+            }
+        }
+    }
+
+    pub(super) fn on_listening(&mut self, id: ListenerId, address: Multiaddr) {
+        let listener = self
+            .state
+            .listeners
+            .iter_mut()
+            .find(|listener| listener.id == id);
+        if let Some(reply) = listener.and_then(|listener| listener.reply.take()) {
+            answer(reply, Ok(address));
+        }
+    }
+
+    pub(super) fn on_listener_closed(&mut self, id: ListenerId, error: Option<io::Error>) {
+        let Some(index) = self
+            .state
+            .listeners
+            .iter()
+            .position(|listener| listener.id == id)
+        else {
+            return;
+        };
+        let listener = self.state.listeners.swap_remove(index);
+        if let Some(reply) = listener.reply {
+            let reason = error.map_or_else(|| "closed".to_owned(), |error| error.to_string());
+            answer(
+                reply,
+                Err(ListenError::Refused {
+                    address: listener.address,
+                    reason,
+                }),
+            );
+        }
+    }
+}
