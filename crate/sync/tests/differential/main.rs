@@ -14,8 +14,8 @@
 //! `PICO_TEST_SEED` and `PICO_TEST_CASES` change the sequences and how many there are.
 //!
 //! Where we deviate on purpose:
-//! - The node panics on some blocks, for example on one that claims a number too large and stands
-//!   on a fork. We refuse those.
+//! - The node panics on some blocks, such as one that stands on a fork and claims a number too
+//!   large, or a micro block on the macro route. We refuse those, and neither chain changes.
 //! - On the macro route the node takes a block whose seed is no point of the curve, if only it is
 //!   signed, and panics at the next block. We refuse it, before its signatures are looked at.
 //! - A block may be ahead of our own clock if the head of the chain is. Here the clock is right, so
@@ -38,7 +38,7 @@ use std::time::Instant;
 use self::{scenario::Scenario, stage::stages, tally::Tally};
 
 /// Sequences of one scenario.
-const SEQUENCES_PER_SCENARIO: u64 = 60;
+const SEQUENCES_PER_SCENARIO: u64 = 100;
 
 #[test]
 fn verdicts_and_heads_are_those_of_a_node() {
@@ -66,7 +66,7 @@ fn verdicts_and_heads_are_those_of_a_node() {
                 _ => &opened,
             };
             let (steps, expensive) = match sequence {
-                1 => (40, 2),
+                1..=4 => (40, 2),
                 _ => (16, 0),
             };
             scenario.play(start, &mut rng, &mut tally, steps, expensive);

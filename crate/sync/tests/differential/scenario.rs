@@ -101,8 +101,15 @@ impl Scenario {
 
         let far = Self::far(stage, rng);
         let mut damaged: Vec<Node> = Vec::new();
-        for _ in 0..24 {
-            let i = rng.random_range(0..tree.len());
+        // Of the few blocks that many have to sign, more is worth damaging.
+        let signed_by_many: Vec<usize> = (0..tree.len())
+            .filter(|i| needs_many(&tree[*i].block))
+            .collect();
+        for _ in 0..30 {
+            let i = match signed_by_many.choose(rng) {
+                Some(i) if rng.random_bool(0.4) => *i,
+                _ => rng.random_range(0..tree.len()),
+            };
             if let Some(block) = damage(&tree[i].block, &parents[i].block, &parents[i].office, rng)
             {
                 let parent = tree[i].parent;
@@ -167,7 +174,7 @@ impl Scenario {
         tally.sequences += 1;
         let steps = rng.random_range(steps / 2..=steps);
         for _ in 0..steps {
-            let Some((block, in_tree)) = self.choose(&pushed, rng) else {
+            let Some((block, in_tree)) = self.choose(&pushed, expensive > 0, rng) else {
                 continue;
             };
             let by_macro_route = match (in_tree, block.is_macro()) {
@@ -179,7 +186,7 @@ impl Scenario {
                 true => Route::Macro,
                 false => Route::Live,
             };
-            if block.is_macro() || block.is_skip() {
+            if needs_many(block) {
                 let inspected = pair.ours.inspect(block.clone(), route);
                 if matches!(inspected, Ok(Inspected::Unproven(_))) {
                     if expensive == 0 {
@@ -201,6 +208,7 @@ impl Scenario {
     fn choose(
         &self,
         pushed: &HashSet<usize>,
+        expensive: bool,
         rng: &mut ChaCha20Rng,
     ) -> Option<(&Block, Option<usize>)> {
         let is_ready = |node: &Node| node.parent.is_none_or(|at| pushed.contains(&at));
@@ -211,6 +219,10 @@ impl Scenario {
                 .collect()
         };
         let candidates = match rng.random_range(0..100) {
+            // While there is time for it: what is expensive.
+            0..25 if expensive => {
+                places(&|i, node| !pushed.contains(&i) && is_ready(node) && needs_many(&node.block))
+            }
             // As it should be: the parent is there.
             0..60 => places(&|i, node| !pushed.contains(&i) && is_ready(node)),
             // Out of order.
@@ -232,6 +244,11 @@ impl Scenario {
         let i = *candidates.choose(rng)?;
         Some((&self.tree[i].block, Some(i)))
     }
+}
+
+/// Whether a block of this kind is signed by a majority of slots and not by one validator.
+fn needs_many(block: &Block) -> bool {
+    block.is_macro() || block.is_skip()
 }
 
 /// A block that differs from an honest one in one way, signed again or not.

@@ -92,7 +92,7 @@ impl Office {
         let number = parent.block_number() + 1;
         let mut block = Block::Micro(MicroBlock {
             header: MicroHeader {
-                timestamp: parent.timestamp() + later,
+                timestamp: parent.timestamp().wrapping_add(later),
                 seed: parent.seed().sign_next_with_rng(
                     &self.owner(parent, number).signing,
                     number,
@@ -150,7 +150,7 @@ impl Office {
                 version: parent.version(),
                 block_number: number,
                 round,
-                timestamp: parent.timestamp() + 1000,
+                timestamp: parent.timestamp().wrapping_add(1000),
                 parent_hash: parent.hash(),
                 parent_election_hash: self.election.hash(),
                 interlink: election.then(Vec::new),
@@ -233,7 +233,9 @@ fn micro_header(parent: &Block) -> MicroHeader {
         network: parent.network(),
         version: parent.version(),
         block_number: parent.block_number() + 1,
-        timestamp: parent.timestamp() + Policy::MIN_PRODUCER_TIMEOUT,
+        timestamp: parent
+            .timestamp()
+            .wrapping_add(Policy::MIN_PRODUCER_TIMEOUT),
         parent_hash: parent.hash(),
         seed: parent.seed().clone(),
         state_root: parent.state_root().clone(),
