@@ -11,7 +11,13 @@ mod interface;
 mod push;
 mod store;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use nimiq_block::{Block, BlockError, MacroBlock};
 use nimiq_blockchain_interface::{AbstractBlockchain, BlockchainError};
@@ -73,8 +79,20 @@ pub struct LightChain {
     store: ChainStore,
     /// Hashes of recent election blocks by number, to hold peers' claims against.
     elections: BTreeMap<u32, Blake2bHash>,
-    /// Counts changes, so that a block that was inspected before one is inspected again.
-    revision: u64,
+    /// Changes with the chain, so that a block that was inspected before is inspected again.
+    revision: Revision,
+}
+
+/// Names one state of one chain. No other chain of the process has it but unchanged copies: a block
+/// that was proven on a chain which is replaced meanwhile must not pass for proven on the new one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Revision(u64);
+
+impl Revision {
+    fn fresh() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 impl LightChain {
@@ -117,7 +135,7 @@ impl LightChain {
             store: ChainStore::starting_at(Block::Macro(anchor.clone())),
             elections: BTreeMap::from([(anchor.block_number(), hash)]),
             anchor,
-            revision: 0,
+            revision: Revision::fresh(),
         })
     }
 

@@ -10,7 +10,7 @@ use nimiq_blockchain_interface::{ChainInfo, ChainOrdering, PushError, PushResult
 use nimiq_hash::Blake2bHash;
 use nimiq_primitives::{policy::Policy, slots_allocation::Validators};
 
-use super::{BlockRef, LightChain};
+use super::{BlockRef, LightChain, Revision};
 use crate::{
     limits,
     verifier::{Verifier, VerifierError, VerifyJob},
@@ -31,7 +31,7 @@ pub struct Proven {
     block: Block,
     route: Route,
     validators: Arc<Validators>,
-    revision: u64,
+    revision: Revision,
 }
 
 /// A block that passed every check but that of the validators' signatures.
@@ -168,7 +168,8 @@ impl LightChain {
     }
 
     /// Puts a proven block on the chain. If the chain changed since it was inspected, it is
-    /// inspected again, but its signatures are not checked twice.
+    /// inspected again, but its signatures are not checked twice. On another chain they don't count:
+    /// that one has other validators, for all we know.
     ///
     /// # Errors
     /// As [`LightChain::inspect`], and [`PushError::InvalidFork`] for a branch off a finalised block.
@@ -185,7 +186,7 @@ impl LightChain {
                 Inspected::Unproven(_) => return Err(PushError::InvalidSuccessor),
             }
         };
-        self.revision += 1;
+        self.revision = Revision::fresh();
         match proven.route {
             Route::Live => self.apply_live(proven.block),
             Route::Macro => Ok(self.apply_macro(proven.block)),
