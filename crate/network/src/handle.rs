@@ -282,7 +282,7 @@ impl Network {
             .ok_or(DialError::Closed)?
     }
 
-    /// Closes all connections with a peer. It can be dialled again.
+    /// Closes all connections with a peer. It can be dialled again; the pool doesn't for a while.
     pub async fn disconnect(&self, peer: PeerId) {
         self.disconnect_for(peer, CloseReason::Other).await;
     }

@@ -50,6 +50,9 @@ pub const BACKOFF_JITTER: f64 = 0.25;
 /// A connection that held this long was a good one: its address starts over with [`BACKOFF_BASE`].
 pub const GOOD_CONNECTION: Duration = Duration::from_secs(30);
 
+/// The pool leaves a peer alone for this long after our side has disconnected it.
+pub const DISCONNECTED_PAUSE: Duration = Duration::from_secs(30);
+
 /// Addresses whose failures are remembered.
 pub const MAX_BACKOFFS: usize = 1024;
 

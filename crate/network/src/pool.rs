@@ -165,6 +165,13 @@ impl Pool {
         self.failed(address, now, rng);
     }
 
+    /// Our side let go of this address on purpose: it has a rest, or it would be back in a second.
+    pub(crate) fn rest(&mut self, address: &Multiaddr, now: Instant) {
+        if let Some(backoff) = self.backoffs.get_mut(&address::without_peer_id(address)) {
+            backoff.until = backoff.until.max(now + limits::DISCONNECTED_PAUSE);
+        }
+    }
+
     /// Lets every address be dialled at once: after the user, or the browser, said that the network
     /// is back.
     pub(crate) fn forget_failures(&mut self) {
@@ -284,6 +291,16 @@ mod tests {
         // Seen as bad: a peer that hangs up at once each time.
         pool.left(address, Duration::ZERO, now, &mut rand::rng());
         assert_eq!(pool.backoffs[address].failures, 2);
+    }
+
+    #[test]
+    fn who_was_let_go_on_purpose_has_a_rest() {
+        let mut pool = Pool::new(1, &seeds(1));
+        let (address, now) = (&seeds(1)[0], Instant::now());
+        pool.left(address, limits::GOOD_CONNECTION, now, &mut rand::rng());
+        pool.rest(address, now);
+        let again_at = plan(&pool, &View::default(), now).again_at.unwrap();
+        assert_eq!(again_at, now + limits::DISCONNECTED_PAUSE);
     }
 
     #[test]

@@ -317,9 +317,11 @@ impl Task {
         if was_peer && connection.dialled {
             let (now, since) = (Instant::now(), connection.since);
             let held = now.duration_since(since);
-            self.state
-                .pool
-                .left(&connection.address, held, now, &mut rand::rng());
+            let pool = &mut self.state.pool;
+            pool.left(&connection.address, held, now, &mut rand::rng());
+            if matches!(reason, LeaveReason::Requested | LeaveReason::Surplus) {
+                pool.rest(&connection.address, now);
+            }
         }
         if was_peer && !is_peer && self.hub.peers.remove(&peer).is_some() {
             self.hub.emit(NetworkEvent::PeerLeft(peer));
