@@ -13,6 +13,7 @@ mod live;
 pub mod macro_sync;
 pub mod messages;
 mod params;
+mod peer_tasks;
 mod requests;
 mod shared;
 mod verifier;

@@ -36,11 +36,12 @@ pub const MAX_SYNCING_PEERS: usize = 32;
 /// Macro blocks requested ahead of the one that is being verified.
 pub const MACRO_BLOCKS_IN_FLIGHT: usize = 5;
 
-/// Peers asked for one macro block before light macro sync gives up on its hash.
-pub const MACRO_BLOCK_ATTEMPTS: usize = 6;
-
 /// After this long an outdated peer is looked at again: it may have caught up.
 pub const OUTDATED_RECHECK: Duration = Duration::from_secs(10);
+
+/// How often in a row a peer may disagree with us without a block to show for it, before that is
+/// held against it, or against us.
+pub const DOUBTS_FORGIVEN: usize = 1;
 
 /// Peers remembered as outdated or incompatible, oldest forgotten first.
 pub const MAX_REMEMBERED_PEERS: usize = 256;

@@ -160,6 +160,11 @@ pub(crate) async fn missing_blocks<N: Network>(
             direction,
         };
         match ask(network, peer, request).await? {
+            // What a node says of a target that does not lie beyond the locators: it has been
+            // overtaken.
+            Ok(response) if response.blocks.is_empty() => {
+                return Err(PeerFault::Lacks("there is nothing up to the target".into()));
+            }
             Ok(response) => {
                 return check_run(response.blocks, target, &locators)
                     .map(Missing::Blocks)
@@ -183,13 +188,10 @@ fn check_run(
     target: &Blake2bHash,
     locators: &[Blake2bHash],
 ) -> Result<Vec<Block>, &'static str> {
-    if blocks.is_empty() {
-        return Err("an empty run of blocks");
-    }
     if blocks.len() > Policy::blocks_per_batch() as usize {
         return Err("more blocks than a batch has");
     }
-    let last = blocks.len() - 1;
+    let last = blocks.len().saturating_sub(1);
     let mut parent: Option<(Blake2bHash, u32)> = None;
     for (i, block) in blocks.iter_mut().enumerate() {
         let malformed = block

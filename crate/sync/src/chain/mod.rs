@@ -236,6 +236,22 @@ impl LightChain {
         })
     }
 
+    /// The check of a macro block of the current epoch, whichever it is. `None` where our validators
+    /// can't vouch for it.
+    pub fn proof_of(&self, block: &MacroBlock) -> Option<VerifyJob> {
+        let current = block.header.parent_election_hash == self.election_head.hash()
+            && block.block_number() > self.election_head.block_number();
+        current.then(|| VerifyJob {
+            block: Block::Macro(block.clone()),
+            validators: self.validators.clone(),
+        })
+    }
+
+    /// Whether a block's timestamp is later than it may be: the block is wrong, or our clock is.
+    pub fn is_from_the_future(&self, block: &Block) -> bool {
+        block.timestamp() > self.max_timestamp()
+    }
+
     /// The latest timestamp that a block may have. A clock that is behind the chain we already
     /// hold is wrong, so it does not make us refuse what comes next.
     fn max_timestamp(&self) -> u64 {

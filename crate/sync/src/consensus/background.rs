@@ -2,16 +2,20 @@
 //! anchor, by signatures, until it meets the first one, and then checks the checkpoint on top. The
 //! page sees nothing of it but the outcome.
 
-use std::task::{Context as TaskContext, Poll};
+use std::{
+    collections::HashMap,
+    task::{Context as TaskContext, Poll},
+};
 
 use futures::{FutureExt, StreamExt, future::BoxFuture};
+use nimiq_block::MacroBlock;
 use nimiq_network_interface::network::Network;
 
 use crate::{
     chain::LightChain,
-    macro_sync::{Context, LightMacroSync, MacroSync, MacroSyncReturn, Reason},
+    limits,
+    macro_sync::{Conflict, Context, LightMacroSync, MacroSync, MacroSyncReturn, Reason, Weight},
     shared::SharedChain,
-    verifier::{VerifierError, VerifyJob},
 };
 
 /// How the proof went.
@@ -19,16 +23,18 @@ use crate::{
 pub(super) enum BackgroundEvent<TPeerId> {
     /// The optimistic chain is the verified one.
     Proven,
-    /// It is not, or somebody gave us bad signatures for it.
+    /// It is not.
     Refuted {
-        /// Who, if it was one peer.
-        peer: Option<TPeerId>,
         /// What is wrong, for people.
         reason: Reason,
+        /// The block that we should not have adopted.
+        block: Option<MacroBlock>,
     },
+    /// A peer conflicts with the verified chain, or with itself.
+    Conflicting(TPeerId, Conflict),
 }
 
-type CheckpointProof = BoxFuture<'static, (u32, Result<bool, VerifierError>)>;
+type CheckpointProof = BoxFuture<'static, (MacroBlock, bool)>;
 
 /// See the module's documentation.
 pub(super) struct Background<TNetwork: Network> {
@@ -37,17 +43,17 @@ pub(super) struct Background<TNetwork: Network> {
     walked: SharedChain,
     walk: LightMacroSync<TNetwork>,
     peers: Vec<TNetwork::PeerId>,
-    /// Peers that have nothing beyond the walked chain, although it does not reach ours.
-    exhausted: Vec<TNetwork::PeerId>,
+    /// How often peers had nothing beyond the walked chain, although it does not reach ours.
+    exhausted: HashMap<TNetwork::PeerId, usize>,
     checkpoint: Option<CheckpointProof>,
-    /// Number of the checkpoint that was proven, with the optimistic validators.
-    proven_checkpoint: Option<u32>,
+    /// Whether the checkpoint was proven, with the optimistic validators.
+    checkpoint_is_proven: bool,
 }
 
 impl<TNetwork: Network> Background<TNetwork> {
     pub(super) fn new(context: &Context<TNetwork>) -> Self {
         let walked = context.chain.silent();
-        let walk = LightMacroSync::of_chosen_peers(Context {
+        let walk = LightMacroSync::new(Context {
             chain: walked.clone(),
             ..context.clone()
         });
@@ -56,9 +62,9 @@ impl<TNetwork: Network> Background<TNetwork> {
             walked,
             walk,
             peers: Vec::new(),
-            exhausted: Vec::new(),
+            exhausted: HashMap::new(),
             checkpoint: None,
-            proven_checkpoint: None,
+            checkpoint_is_proven: false,
         }
     }
 
@@ -71,8 +77,13 @@ impl<TNetwork: Network> Background<TNetwork> {
 
     pub(super) fn remove_peer(&mut self, peer: &TNetwork::PeerId) {
         self.peers.retain(|other| other != peer);
-        self.exhausted.retain(|other| other != peer);
+        self.exhausted.remove(peer);
         self.walk.remove_peer(peer);
+    }
+
+    /// Whether there is nobody to learn from.
+    pub(super) fn is_idle(&self) -> bool {
+        self.peers.is_empty()
     }
 
     /// The chain as far as it is verified.
@@ -88,14 +99,21 @@ impl<TNetwork: Network> Background<TNetwork> {
             if let Some(event) = self.compare() {
                 return Poll::Ready(event);
             }
-            if let Some(checkpoint) = &mut self.checkpoint {
-                if let Poll::Ready((number, result)) = checkpoint.poll_unpin(cx) {
-                    self.checkpoint = None;
-                    match self.checkpoint_checked(number, result) {
-                        Some(event) => return Poll::Ready(event),
-                        None => continue,
-                    }
+            if let Some(event) = self.nobody_left() {
+                return Poll::Ready(event);
+            }
+            if let Some(checkpoint) = &mut self.checkpoint
+                && let Poll::Ready((block, holds)) = checkpoint.poll_unpin(cx)
+            {
+                self.checkpoint = None;
+                if !holds {
+                    return Poll::Ready(BackgroundEvent::Refuted {
+                        reason: "the checkpoint we adopted is not signed by its validators".into(),
+                        block: Some(block),
+                    });
                 }
+                self.checkpoint_is_proven = true;
+                continue;
             }
             let Poll::Ready(Some(result)) = self.walk.poll_next_unpin(cx) else {
                 return Poll::Pending;
@@ -123,55 +141,58 @@ impl<TNetwork: Network> Background<TNetwork> {
             }
         };
         if contradicted {
-            let reason = "the verified chain has another election block".into();
-            return Some(BackgroundEvent::Refuted { peer: None, reason });
+            return Some(BackgroundEvent::Refuted {
+                reason: "the verified chain has another election block".into(),
+                block: self
+                    .context
+                    .chain
+                    .read(|chain| chain.election_head().clone()),
+            });
         }
 
         // The election block is proven. A checkpoint was adopted without a look at its signatures,
         // unless live sync has already replaced it by a later macro block.
-        if self.proven_checkpoint.is_some() || self.checkpoint.is_some() {
-            return self.proven_checkpoint.map(|_| BackgroundEvent::Proven);
+        if self.checkpoint_is_proven {
+            return Some(BackgroundEvent::Proven);
         }
-        match self
-            .context
-            .chain
-            .read(|chain| chain.unproven_checkpoint())?
-        {
-            None => Some(BackgroundEvent::Proven),
-            Some(job) => {
-                self.checkpoint = Some(self.check(job));
-                None
-            }
-        }
-    }
-
-    fn check(&self, job: VerifyJob) -> CheckpointProof {
-        let number = job.block_number();
-        let verifier = self.context.verifier.clone();
-        async move {
-            let result = match verifier.verify(job.clone()).await {
-                Err(error) => {
-                    log::warn!("checking block {number} in place: {error}");
-                    Ok(job.run())
-                }
-                result => result,
-            };
-            (number, result)
-        }
-        .boxed()
-    }
-
-    fn checkpoint_checked(
-        &mut self,
-        number: u32,
-        result: Result<bool, VerifierError>,
-    ) -> Option<BackgroundEvent<TNetwork::PeerId>> {
-        if result == Ok(true) {
-            self.proven_checkpoint = Some(number);
+        if self.checkpoint.is_some() {
             return None;
         }
-        let reason = "the checkpoint we adopted is not signed by its validators".into();
-        Some(BackgroundEvent::Refuted { peer: None, reason })
+        let (block, job) = self
+            .context
+            .chain
+            .read(|chain| (chain.macro_head().clone(), chain.unproven_checkpoint()))?;
+        let Some(job) = job else {
+            return Some(BackgroundEvent::Proven);
+        };
+        let context = self.context.clone();
+        self.checkpoint = Some(async move { (block, context.holds(job).await) }.boxed());
+        None
+    }
+
+    fn has_reached(&self) -> bool {
+        let number = |chain: &SharedChain| chain.heads().map(|heads| heads.election_head.number);
+        number(&self.walked).is_some_and(|walked| Some(walked) >= number(&self.context.chain))
+    }
+
+    /// All our peers agree with the election block, but none has anything that leads there.
+    fn nobody_left(&self) -> Option<BackgroundEvent<TNetwork::PeerId>> {
+        let nobody_left = !self.peers.is_empty()
+            && self.peers.iter().all(|peer| self.is_exhausted(peer))
+            && !self.has_reached();
+        nobody_left.then(|| BackgroundEvent::Refuted {
+            reason: "nobody can prove the election block we adopted".into(),
+            block: self
+                .context
+                .chain
+                .read(|chain| chain.election_head().clone()),
+        })
+    }
+
+    fn is_exhausted(&self, peer: &TNetwork::PeerId) -> bool {
+        self.exhausted
+            .get(peer)
+            .is_some_and(|times| *times > limits::HEAD_RETRIES)
     }
 
     fn handle_walk(
@@ -179,27 +200,23 @@ impl<TNetwork: Network> Background<TNetwork> {
         result: MacroSyncReturn<TNetwork::PeerId>,
     ) -> Option<BackgroundEvent<TNetwork::PeerId>> {
         match result {
-            MacroSyncReturn::Good(peer) | MacroSyncReturn::Outdated(peer, _) => {
-                let reached = self.walked.heads()?.election_head.number
-                    >= self.context.chain.heads()?.election_head.number;
-                if reached {
-                    return None;
-                }
-                // It agreed with our election block, but has nothing that leads there.
-                if !self.exhausted.contains(&peer) {
-                    self.exhausted.push(peer);
-                }
-                let nobody_left = self.peers.iter().all(|peer| self.exhausted.contains(peer));
-                nobody_left.then(|| BackgroundEvent::Refuted {
-                    peer: Some(peer),
-                    reason: "nobody can prove the election block we adopted".into(),
-                })
+            MacroSyncReturn::Conflicting(peer, conflict) if conflict.weight != Weight::Doubt => {
+                Some(BackgroundEvent::Conflicting(peer, conflict))
             }
-            MacroSyncReturn::Incompatible(..) => None,
-            MacroSyncReturn::Conflicting(peer, conflict) => Some(BackgroundEvent::Refuted {
-                peer: Some(peer),
-                reason: conflict.reason,
-            }),
+            // It has nothing beyond the walked chain.
+            MacroSyncReturn::Good(peer)
+            | MacroSyncReturn::Outdated(peer, _)
+            | MacroSyncReturn::Incompatible(peer, _)
+            | MacroSyncReturn::Conflicting(peer, _) => {
+                if !self.has_reached() {
+                    // Ours may have moved on just before the peer's did.
+                    *self.exhausted.entry(peer).or_default() += 1;
+                    if !self.is_exhausted(&peer) {
+                        self.walk.add_peer_later(peer);
+                    }
+                }
+                None
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ mod stall;
 
 use std::{
     collections::{HashMap, HashSet},
+    hash::Hash,
     sync::Arc,
     time::Duration,
 };
@@ -21,11 +22,12 @@ use std::{
 use futures::{
     FutureExt, Stream, StreamExt,
     future::{self, BoxFuture},
-    stream::BoxStream,
+    stream::{self, BoxStream},
 };
-use nimiq_block::Block;
+use nimiq_block::{Block, MacroBlock};
 use nimiq_network_interface::network::{CloseReason, Network, NetworkEvent, SubscribeEvents};
-use nimiq_time::interval;
+use nimiq_primitives::policy::Policy;
+use nimiq_time::{interval, timeout};
 use nimiq_utils::stream::FuturesUnordered;
 use parking_lot::RwLock;
 use tokio::sync::watch;
@@ -46,9 +48,11 @@ use crate::{
     live::{LiveEvent, LiveSync},
     macro_sync::{
         Conflict, Context, EitherSyncer, LightMacroSync, MacroSyncReturn, PicoMacroSync, Reason,
+        Weight,
     },
     messages::{BlockHeaderMessage, BlockHeaderTopic, ResponseHead},
     params::{Anchor, NetworkParams},
+    peer_tasks::PeerTasks,
     requests::{self, PeerFault},
     shared::SharedChain,
     verifier::Verifier,
@@ -88,15 +92,19 @@ impl Default for SyncConfig {
     }
 }
 
-type HeadAnswer<TPeerId> = (TPeerId, Result<ResponseHead, PeerFault>);
+type HeadAnswer = Result<ResponseHead, PeerFault>;
 type Announcements<TNetwork> =
     BoxStream<'static, (BlockHeaderMessage, <TNetwork as Network>::PubsubId)>;
 
 /// A peer under suspicion, and what it claimed.
 struct Suspect<TPeerId> {
     peer: TPeerId,
-    conflict: Conflict,
+    reason: Reason,
+    claim: MacroBlock,
 }
+
+/// What the verified chain says of a suspect, and whether it is guilty.
+type Judgement<TPeerId> = (TPeerId, Reason, bool);
 
 /// The engine. [`Consensus::run`] is the whole of it.
 pub struct Consensus<TNetwork: Network> {
@@ -109,14 +117,21 @@ pub struct Consensus<TNetwork: Network> {
     macro_sync: EitherSyncer<TNetwork>,
     live: LiveSync<TNetwork>,
     background: Option<Background<TNetwork>>,
+    /// Connected peers that we have not given up.
+    peers: HashSet<TNetwork::PeerId>,
     /// Peers that agree with our macro state.
     good: HashSet<TNetwork::PeerId>,
     /// Peers to look at again, and in how many seconds.
     recheck: HashMap<TNetwork::PeerId, u64>,
+    /// Peers that were just looked at again, and for how many more seconds they are not.
+    looked_at: HashMap<TNetwork::PeerId, u64>,
+    /// How often in a row peers turned out not to agree with us, without being caught lying.
+    disagreements: HashMap<TNetwork::PeerId, usize>,
+    /// Peers whose claims are to be held against the chain once it is verified.
     suspects: Vec<Suspect<TNetwork::PeerId>>,
+    judging: FuturesUnordered<BoxFuture<'static, Judgement<TNetwork::PeerId>>>,
     heads: Heads<TNetwork::PeerId>,
-    head_answers: FuturesUnordered<BoxFuture<'static, HeadAnswer<TNetwork::PeerId>>>,
-    asked_for_head: HashSet<TNetwork::PeerId>,
+    head_answers: PeerTasks<TNetwork::PeerId, HeadAnswer>,
     /// Announced blocks pushed in a row without a head request.
     announced: usize,
     seconds_to_head_request: u64,
@@ -132,7 +147,8 @@ enum Wake<TNetwork: Network> {
     Live(LiveEvent<TNetwork::PeerId>),
     Background(BackgroundEvent<TNetwork::PeerId>),
     Announced(BlockHeaderMessage, TNetwork::PubsubId),
-    Head(HeadAnswer<TNetwork::PeerId>),
+    Head(TNetwork::PeerId, HeadAnswer),
+    Judged(Judgement<TNetwork::PeerId>),
     Tick,
     /// A stream ended that should not.
     NetworkGone,
@@ -156,6 +172,7 @@ impl<TNetwork: Network> Consensus<TNetwork> {
             network,
             chain,
             verifier,
+            events: events.clone(),
         };
         let network_events = context.network.subscribe_events();
         let macro_sync = match config.mode {
@@ -187,12 +204,15 @@ impl<TNetwork: Network> Consensus<TNetwork> {
             macro_sync,
             live,
             background: None,
+            peers: HashSet::new(),
             good: HashSet::new(),
             recheck: HashMap::new(),
+            looked_at: HashMap::new(),
+            disagreements: HashMap::new(),
             suspects: Vec::new(),
+            judging: FuturesUnordered::new(),
             heads: Heads::new(),
-            head_answers: FuturesUnordered::new(),
-            asked_for_head: HashSet::new(),
+            head_answers: PeerTasks::new(),
             announced: 0,
             seconds_to_head_request: limits::HEAD_REQUEST_INTERVAL.as_secs(),
             stall: StallDetector::default(),
@@ -204,15 +224,7 @@ impl<TNetwork: Network> Consensus<TNetwork> {
     /// Syncs until the handle closes it.
     pub async fn run(mut self) {
         serve::heads(&self.context, self.control.clone());
-        let mut announcements: Announcements<TNetwork> =
-            match self.context.network.subscribe::<BlockHeaderTopic>().await {
-                Ok(stream) => stream,
-                Err(error) => {
-                    // Head requests still work, so the client is slow, not dead.
-                    log::error!("no gossip of block headers: {error}");
-                    futures::stream::pending().boxed()
-                }
-            };
+        let mut announcements = announcements(self.context.network.clone()).await;
         for peer in self.context.network.get_peers() {
             self.peer_joined(peer);
         }
@@ -234,7 +246,8 @@ impl<TNetwork: Network> Consensus<TNetwork> {
                 Wake::Live(event) => self.handle_live(event),
                 Wake::Background(event) => self.handle_background(event),
                 Wake::Announced(message, id) => self.live.announce(Block::from(message), id),
-                Wake::Head(answer) => self.handle_head(answer),
+                Wake::Head(peer, answer) => self.handle_head(peer, answer),
+                Wake::Judged(judgement) => self.handle_judgement(judgement),
                 Wake::Tick => self.tick(),
                 Wake::NetworkGone => break,
             }
@@ -256,16 +269,23 @@ impl<TNetwork: Network> Consensus<TNetwork> {
             live,
             background,
             head_answers,
+            judging,
             ..
         } = self;
         let take_announcements = *announcing && live.has_room();
-        let mut changed = std::pin::pin!(control.changed());
+        let mut changed = std::pin::pin!(
+            async {
+                if control.changed().await.is_err() {
+                    // All handles are gone, so nobody can close it: it runs on.
+                    future::pending().await
+                }
+            }
+            .fuse()
+        );
         future::poll_fn(|cx| {
             use std::task::Poll::{Pending, Ready};
-            match changed.as_mut().poll_unpin(cx) {
-                Ready(Ok(())) => return Ready(Wake::Control),
-                // All handles are gone, so nobody can close it: it runs on.
-                Ready(Err(_)) | Pending => {}
+            if changed.as_mut().poll_unpin(cx).is_ready() {
+                return Ready(Wake::Control);
             }
             // Who joined and left comes first: everything else refers to it.
             match network_events.poll_next_unpin(cx) {
@@ -278,8 +298,11 @@ impl<TNetwork: Network> Consensus<TNetwork> {
                 Ready(None) => return Ready(Wake::NetworkGone),
                 Pending => {}
             }
-            if let Ready(Some(answer)) = head_answers.poll_next_unpin(cx) {
-                return Ready(Wake::Head(answer));
+            if let Ready((peer, answer)) = head_answers.poll_next(cx) {
+                return Ready(Wake::Head(peer, answer));
+            }
+            if let Ready(Some(judgement)) = judging.poll_next_unpin(cx) {
+                return Ready(Wake::Judged(judgement));
             }
             if let Ready(Some(event)) = live.poll_next_unpin(cx) {
                 return Ready(Wake::Live(event));
@@ -305,39 +328,51 @@ impl<TNetwork: Network> Consensus<TNetwork> {
 
     fn handle_network_event(&mut self, event: Option<NetworkEvent<TNetwork::PeerId>>) {
         match event {
-            Some(NetworkEvent::PeerJoined(..) | NetworkEvent::DhtReady) => {}
+            Some(NetworkEvent::PeerJoined(peer, _)) => self.peer_joined(peer),
             Some(NetworkEvent::PeerLeft(peer)) => self.forget(&peer),
+            Some(NetworkEvent::DhtReady) => {}
             // We missed some: go by who is connected.
             None => {
-                let network = self.context.network.clone();
-                let gone: Vec<_> = self
-                    .good
-                    .iter()
+                let connected: HashSet<_> = self.context.network.get_peers().into_iter().collect();
+                for peer in self
+                    .peers
+                    .difference(&connected)
                     .copied()
-                    .filter(|peer| !network.has_peer(*peer))
-                    .collect();
-                gone.iter().for_each(|peer| self.forget(peer));
+                    .collect::<Vec<_>>()
+                {
+                    self.forget(&peer);
+                }
+                for peer in connected {
+                    self.peer_joined(peer);
+                }
             }
         }
     }
 
-    /// A peer that was connected before we listened for events.
     fn peer_joined(&mut self, peer: TNetwork::PeerId) {
+        // It may have left already, which we hear next. Two connections can make it join twice.
+        if !self.context.network.has_peer(peer) || !self.peers.insert(peer) {
+            return;
+        }
         if self.context.network.peer_provides_required_services(peer) {
             self.macro_sync.add_peer(peer);
-        } else {
-            self.report(
-                peer,
-                Outcome::Incompatible,
-                Some("it lacks the services that we need".into()),
-            );
+            return;
         }
+        let info = self.context.network.get_peer_info(peer);
+        let reason = match info.is_some_and(|info| info.get_services().is_empty()) {
+            true => "it offers no services",
+            false => "it lacks the services that we need",
+        };
+        self.handle_macro_sync(MacroSyncReturn::Incompatible(peer, reason.into()));
     }
 
     fn forget(&mut self, peer: &TNetwork::PeerId) {
+        self.peers.remove(peer);
         self.leave_live(peer);
         self.macro_sync.remove_peer(peer);
         self.recheck.remove(peer);
+        self.looked_at.remove(peer);
+        self.disagreements.remove(peer);
         self.status.write().outcomes.remove(&peer.to_string());
         if let Some(background) = &mut self.background {
             background.remove_peer(peer);
@@ -348,32 +383,55 @@ impl<TNetwork: Network> Consensus<TNetwork> {
         self.good.remove(peer);
         self.live.remove_peer(peer);
         self.heads.remove(peer);
-        self.asked_for_head.remove(peer);
+        self.head_answers.cancel(peer);
     }
 
-    /// Sends a peer through macro sync again.
-    fn look_again(&mut self, peer: TNetwork::PeerId) {
+    /// Sends a peer through macro sync.
+    fn look_at(&mut self, peer: TNetwork::PeerId) {
         self.leave_live(&peer);
         self.recheck.remove(&peer);
-        if self.context.network.has_peer(peer) {
+        if self.peers.contains(&peer) {
             self.macro_sync.add_peer(peer);
         }
     }
 
+    /// Sends a peer through macro sync again, but not time and again without a pause.
+    fn look_again(&mut self, peer: TNetwork::PeerId) {
+        match self.looked_at.get(&peer).copied() {
+            Some(seconds) => {
+                self.leave_live(&peer);
+                self.recheck_in(peer, seconds);
+            }
+            None => {
+                self.look_at(peer);
+                if self.peers.contains(&peer) {
+                    self.looked_at
+                        .insert(peer, limits::OUTDATED_RECHECK.as_secs());
+                }
+            }
+        }
+    }
+
+    fn recheck_in(&mut self, peer: TNetwork::PeerId, seconds: u64) {
+        if self.peers.contains(&peer) {
+            self.recheck.insert(peer, seconds);
+        }
+    }
+
+    /// Gives up a peer: closes the connection, and keeps nothing of it.
+    fn drop_peer(&mut self, peer: TNetwork::PeerId, reason: CloseReason, why: &str) {
+        self.forget(&peer);
+        self.context.disconnect(peer, reason, why);
+    }
+
     fn ban(&mut self, peer: TNetwork::PeerId, why: &str) {
-        self.leave_live(&peer);
-        self.macro_sync.remove_peer(&peer);
-        self.context
-            .disconnect(peer, CloseReason::MaliciousPeer, why);
+        self.drop_peer(peer, CloseReason::MaliciousPeer, why);
     }
 
     fn handle_fault(&mut self, peer: TNetwork::PeerId, fault: &PeerFault) {
         match fault {
             PeerFault::Lied(why) => self.ban(peer, why),
-            PeerFault::Failed(why) => {
-                self.leave_live(&peer);
-                self.context.disconnect(peer, CloseReason::Error, why);
-            }
+            PeerFault::Failed(why) => self.drop_peer(peer, CloseReason::Error, why),
             PeerFault::Lacks(_) => self.look_again(peer),
         }
     }
@@ -406,7 +464,9 @@ impl<TNetwork: Network> Consensus<TNetwork> {
             MacroSyncReturn::Outdated(peer, reason) => {
                 self.leave_live(&peer);
                 self.report(peer, Outcome::Outdated, Some(reason));
-                self.remember_to_recheck(peer);
+                self.recheck_in(peer, limits::OUTDATED_RECHECK.as_secs());
+                *self.disagreements.entry(peer).or_default() += 1;
+                self.count_voices();
             }
             MacroSyncReturn::Incompatible(peer, reason) => {
                 self.report(peer, Outcome::Incompatible, Some(reason));
@@ -421,6 +481,7 @@ impl<TNetwork: Network> Consensus<TNetwork> {
 
     fn good_peer(&mut self, peer: TNetwork::PeerId) {
         self.recheck.remove(&peer);
+        self.disagreements.remove(&peer);
         self.good.insert(peer);
         self.live.add_peer(peer);
         if let Some(head) = self.macro_sync.head_of(&peer).cloned() {
@@ -439,87 +500,111 @@ impl<TNetwork: Network> Consensus<TNetwork> {
         }
     }
 
-    fn remember_to_recheck(&mut self, peer: TNetwork::PeerId) {
-        if self.recheck.len() < limits::MAX_REMEMBERED_PEERS {
-            self.recheck
-                .insert(peer, limits::OUTDATED_RECHECK.as_secs());
-        }
-    }
-
     /// A peer claims another chain than ours.
     fn conflict(&mut self, peer: TNetwork::PeerId, conflict: Conflict) {
-        let verified = self.context.chain.trust() == Trust::Verified;
-        if self.macro_sync.kind() == SyncerKind::Light || verified {
-            // Our chain is proven, or being proven: the claim is worth nothing. Whoever can't
-            // have come to it honestly is banned, anyone else may come back.
-            if self.is_refuted(&conflict) {
-                self.ban(peer, &conflict.reason);
-            } else {
-                self.remember_to_recheck(peer);
+        let Conflict {
+            reason,
+            evidence,
+            weight,
+        } = conflict;
+        let verified = self.macro_sync.kind() == SyncerKind::Light
+            || self.context.chain.trust() == Trust::Verified;
+        match weight {
+            Weight::Breach => self.ban(peer, &reason),
+            // Our chain is proven, or being proven: the claim is worth nothing.
+            Weight::Contradiction if verified => self.ban(peer, &reason),
+            Weight::Doubt if verified => {
+                let times = self.disagreements.entry(peer).or_default();
+                *times += 1;
+                if *times > limits::DOUBTS_FORGIVEN {
+                    self.ban(peer, &reason);
+                } else {
+                    self.recheck_in(peer, limits::OUTDATED_RECHECK.as_secs());
+                }
             }
+            Weight::Doubt | Weight::Contradiction => {
+                let suspect = evidence.map(|claim| (peer, claim));
+                self.fall_back(Some(peer), suspect, reason);
+            }
+        }
+    }
+
+    /// A chain that is not proven, and that nobody proves, is worth as much as there are peers that
+    /// stand by it: if more of them persistently don't, it is given up.
+    fn count_voices(&mut self) {
+        let proving = self
+            .background
+            .as_ref()
+            .is_some_and(|background| !background.is_idle());
+        if self.macro_sync.kind() == SyncerKind::Light
+            || self.context.chain.trust() == Trust::Verified
+            || self.context.chain.is_empty()
+            || proving
+        {
             return;
         }
-        let reason = conflict.reason.to_string();
-        self.suspects.push(Suspect { peer, conflict });
-        self.fall_back(Some(peer), reason);
+        let against = self.disagreements.values();
+        let against = against.filter(|times| **times > limits::DOUBTS_FORGIVEN);
+        if against.count() > self.good.len().max(1) {
+            let reason = "more peers are behind the chain we adopted than stand by it";
+            self.fall_back(None, None, reason.into());
+        }
     }
 
-    /// Whether the verified chain proves that a claim is false.
-    fn is_refuted(&self, conflict: &Conflict) -> bool {
-        let Some(claim) = &conflict.evidence else {
-            return false;
-        };
-        let number = claim.block_number();
-        self.context
-            .chain
-            .read(|chain| {
-                let election = chain.election_head();
-                if claim.is_election() {
-                    return chain.contradicts(number, &claim.header.hash());
-                }
-                let other_epoch = number > election.block_number()
-                    && number
-                        <= nimiq_primitives::policy::Policy::election_block_after(
-                            election.block_number(),
-                        )
-                    && claim.header.parent_election_hash != election.header.hash();
-                let other_branch = number == chain.macro_head().block_number()
-                    && claim.header.hash() != chain.macro_head().header.hash();
-                other_epoch || other_branch
-            })
-            .unwrap_or(false)
-    }
-
-    /// Gives up the optimistic chain and verifies anew.
-    fn fall_back(&mut self, peer: Option<TNetwork::PeerId>, reason: String) {
+    /// Gives up the optimistic chain and verifies anew. The suspect is the peer whose claim was one
+    /// too many, with that claim.
+    fn fall_back(
+        &mut self,
+        peer: Option<TNetwork::PeerId>,
+        suspect: Option<(TNetwork::PeerId, MacroBlock)>,
+        reason: Reason,
+    ) {
         log::warn!("falling back to light macro sync: {reason}");
         self.events.emit(SyncEvent::Fallback {
             from: SyncerKind::Pico,
             to: SyncerKind::Light,
             peer_id: peer.map(|peer| peer.to_string()),
-            reason,
+            reason: reason.to_string(),
         });
-        let mut peers: HashSet<_> = self.macro_sync.drain_peers().into_iter().collect();
-        peers.extend(self.good.drain());
-        peers.extend(self.recheck.drain().map(|(peer, _)| peer));
-        peers.extend(self.suspects.iter().map(|suspect| suspect.peer));
+        self.suspects.extend(suspect.map(|(peer, claim)| Suspect {
+            peer,
+            reason,
+            claim,
+        }));
+        for peer in std::mem::take(&mut self.good) {
+            self.leave_live(&peer);
+        }
+        self.recheck.clear();
+        self.disagreements.clear();
         self.heads.clear();
         self.announced = 0;
         self.live.reset();
-
         // What the background walk has proven so far is as good as the anchor.
         let walked = self.background.take().and_then(Background::into_chain);
+        self.switch_to(EitherSyncer::Fallback(LightMacroSync::new(
+            self.context.clone(),
+        )));
+        // Consensus is lost before the chain is, so that nobody sees it with no chain.
+        self.update_status();
         self.context.chain.replace(walked);
+        self.examine_others();
+    }
 
-        let mut light = LightMacroSync::new(self.context.clone());
-        for peer in peers {
-            if self.context.network.has_peer(peer) {
-                crate::macro_sync::MacroSync::add_peer(&mut light, peer);
+    fn switch_to(&mut self, macro_sync: EitherSyncer<TNetwork>) {
+        self.macro_sync.drain_peers();
+        self.macro_sync = macro_sync;
+    }
+
+    /// Sends every peer of which nothing is known yet through macro sync.
+    fn examine_others(&mut self) {
+        for peer in self.peers.iter().copied() {
+            if !self.good.contains(&peer)
+                && !self.recheck.contains_key(&peer)
+                && self.context.network.peer_provides_required_services(peer)
+            {
+                self.macro_sync.add_peer(peer);
             }
         }
-        self.macro_sync = EitherSyncer::Fallback(light);
-        self.status.write().outcomes.clear();
-        self.update_status();
     }
 
     /// Light macro sync has nothing more to learn from a peer: the chain is verified to its tip.
@@ -527,22 +612,61 @@ impl<TNetwork: Network> Consensus<TNetwork> {
         self.context
             .chain
             .set_trust(Trust::Verified, TrustSource::Signatures);
-        for Suspect { peer, conflict } in std::mem::take(&mut self.suspects) {
-            if self.context.network.has_peer(peer) && self.is_refuted(&conflict) {
-                self.ban(peer, &conflict.reason);
-            }
+        for suspect in std::mem::take(&mut self.suspects) {
+            self.judge(suspect);
         }
         if self.config.mode == SyncMode::Pico {
             // Back to normal: from here on every step is verified there as well.
-            let pending = self.macro_sync.drain_peers();
-            let mut pico = PicoMacroSync::new(self.context.clone());
-            for peer in pending {
-                if self.context.network.has_peer(peer) {
-                    crate::macro_sync::MacroSync::add_peer(&mut pico, peer);
-                }
-            }
-            self.macro_sync = EitherSyncer::Normal(pico);
+            self.switch_to(EitherSyncer::Normal(PicoMacroSync::new(
+                self.context.clone(),
+            )));
+            self.examine_others();
         }
+    }
+
+    /// Holds the claim of a suspect against the verified chain.
+    fn judge(&mut self, suspect: Suspect<TNetwork::PeerId>) {
+        let Suspect {
+            peer,
+            reason,
+            claim,
+        } = suspect;
+        if self.is_refuted(&claim) {
+            return self.handle_judgement((peer, reason, true));
+        }
+        // The same block as ours can have been delivered with signatures that are none.
+        let job = self.context.chain.read(|chain| chain.proof_of(&claim));
+        if let Some(job) = job.flatten() {
+            let context = self.context.clone();
+            let judging = async move { (peer, reason, !context.holds(job).await) };
+            self.judging.push(judging.boxed());
+        }
+    }
+
+    fn handle_judgement(&mut self, (peer, reason, guilty): Judgement<TNetwork::PeerId>) {
+        if guilty && self.context.network.has_peer(peer) {
+            self.ban(peer, &reason);
+        }
+    }
+
+    /// Whether the verified chain has another block where the claimed one would be.
+    fn is_refuted(&self, claim: &MacroBlock) -> bool {
+        let number = claim.block_number();
+        let hash = claim.header.hash();
+        let refuted = self.context.chain.read(|chain| {
+            if claim.is_election() && chain.contradicts(number, &hash) {
+                return true;
+            }
+            let ours = chain.election_head();
+            let next = Policy::election_block_after(ours.block_number());
+            let other_past = number > ours.block_number()
+                && number <= next
+                && claim.header.parent_election_hash != ours.header.hash();
+            let other_macro_head = number == chain.macro_head().block_number()
+                && hash != chain.macro_head().header.hash();
+            other_past || other_macro_head
+        });
+        refuted == Some(true)
     }
 
     fn handle_background(&mut self, event: BackgroundEvent<TNetwork::PeerId>) {
@@ -553,12 +677,20 @@ impl<TNetwork: Network> Consensus<TNetwork> {
                     .chain
                     .set_trust(Trust::Verified, TrustSource::Signatures);
             }
-            BackgroundEvent::Refuted { peer, reason } => {
-                if let Some(peer) = peer {
-                    self.leave_live(&peer);
+            BackgroundEvent::Refuted { reason, block } => {
+                // Whoever brought us what we adopted has to answer for it.
+                let origin = self.macro_sync.origin();
+                if let Some(peer) = origin {
                     self.report(peer, Outcome::Conflicting, Some(reason.clone()));
                 }
-                self.fall_back(peer, reason.into_owned());
+                self.fall_back(origin, origin.zip(block), reason);
+            }
+            BackgroundEvent::Conflicting(peer, conflict) => {
+                self.report(peer, Outcome::Conflicting, Some(conflict.reason.clone()));
+                self.ban(peer, &conflict.reason);
+                if conflict.weight != Weight::Breach {
+                    self.fall_back(Some(peer), None, conflict.reason);
+                }
             }
         }
     }
@@ -575,7 +707,6 @@ impl<TNetwork: Network> Consensus<TNetwork> {
                 if pushed.adopted.is_empty() {
                     return;
                 }
-                self.stall.progress();
                 if announced {
                     self.announced += 1;
                     self.seconds_to_head_request = limits::HEAD_REQUEST_INTERVAL.as_secs();
@@ -593,8 +724,11 @@ impl<TNetwork: Network> Consensus<TNetwork> {
         self.chase_heads();
     }
 
-    /// Fetches the blocks up to heads that we do not hold.
+    /// Fetches the blocks up to heads that we do not hold, once what we have is dealt with.
     fn chase_heads(&mut self) {
+        if !self.live.is_idle() {
+            return;
+        }
         for (peer, hash) in self.heads.unknown(&self.context.chain) {
             self.live.fetch(hash, peer);
         }
@@ -602,37 +736,31 @@ impl<TNetwork: Network> Consensus<TNetwork> {
 
     fn request_heads(&mut self) {
         for peer in self.good.iter().copied() {
-            if self.asked_for_head.insert(peer) {
-                let network = self.context.network.clone();
-                let request = async move { (peer, requests::head(&*network, peer).await) };
-                self.head_answers.push(request.boxed());
-            }
+            let network = self.context.network.clone();
+            self.head_answers
+                .start(peer, async move { requests::head(&*network, peer).await });
         }
     }
 
-    fn handle_head(&mut self, (peer, answer): HeadAnswer<TNetwork::PeerId>) {
-        if !self.asked_for_head.remove(&peer) || !self.good.contains(&peer) {
-            return;
-        }
+    fn handle_head(&mut self, peer: TNetwork::PeerId, answer: HeadAnswer) {
         match answer {
-            Ok(head) => {
-                let Some(ours) = self.context.chain.heads() else {
-                    return;
-                };
-                // A macro block apart is what live sync closes by itself; more is not.
-                let window = limits::WINDOW_AHEAD_BATCHES
-                    * nimiq_primitives::policy::Policy::blocks_per_batch();
-                let far = head.block_number.abs_diff(ours.head.number) > window;
-                let other_branch = head.block_number.abs_diff(ours.head.number) == 0
-                    && head.election_hash != ours.election_head.hash;
-                if far || other_branch {
-                    self.look_again(peer);
-                } else {
-                    self.note_head(peer, &head);
-                }
-            }
+            Ok(head) if self.can_follow(&head) => self.note_head(peer, &head),
+            Ok(_) => self.look_again(peer),
             Err(fault) => self.handle_fault(peer, &fault),
         }
+    }
+
+    /// Whether live sync gets from our head to a peer's by itself.
+    fn can_follow(&self, head: &ResponseHead) -> bool {
+        let can_follow = self.context.chain.read(|chain| {
+            let ours = chain.head().block_number();
+            let window = limits::WINDOW_AHEAD_BATCHES * Policy::blocks_per_batch();
+            let same_past = head.block_number > ours
+                || chain.knows_election(&head.election_hash)
+                || chain.election_head().header.parent_election_hash == head.election_hash;
+            head.block_number.abs_diff(ours) <= window && same_past
+        });
+        can_follow == Some(true)
     }
 
     fn check_clock(&mut self, timestamp: u64) {
@@ -649,16 +777,9 @@ impl<TNetwork: Network> Consensus<TNetwork> {
     // --- Time and state ---------------------------------------------------------------------------
 
     fn tick(&mut self) {
-        let due: Vec<_> = self
-            .recheck
-            .iter_mut()
-            .filter_map(|(peer, seconds)| {
-                *seconds = seconds.saturating_sub(1);
-                (*seconds == 0).then_some(*peer)
-            })
-            .collect();
-        for peer in due {
-            self.look_again(peer);
+        let _ = count_down(&mut self.looked_at);
+        for peer in count_down(&mut self.recheck) {
+            self.look_at(peer);
         }
 
         self.seconds_to_head_request = self.seconds_to_head_request.saturating_sub(1);
@@ -667,13 +788,14 @@ impl<TNetwork: Network> Consensus<TNetwork> {
             self.seconds_to_head_request = limits::HEAD_REQUEST_INTERVAL.as_secs();
             self.request_heads();
         }
+        self.chase_heads();
 
         if self.control.borrow().offline {
-            self.stall.progress();
+            self.stall.pause();
             return;
         }
-        let has_peers = !self.context.network.get_peers().is_empty();
-        if let Some(action) = self.stall.tick(has_peers) {
+        let head = self.context.chain.heads().map(|heads| heads.head.hash);
+        if let Some(action) = self.stall.tick(head, !self.peers.is_empty()) {
             let for_ms = self.stall.seconds() * 1000;
             self.events.emit(SyncEvent::Stalled { for_ms, action });
             self.remedy(action);
@@ -683,27 +805,31 @@ impl<TNetwork: Network> Consensus<TNetwork> {
     fn remedy(&mut self, action: StallAction) {
         match action {
             StallAction::Resync => {
+                let adopted = !self.context.chain.is_empty()
+                    && self.context.chain.trust() == Trust::Optimistic;
+                if adopted && self.good.is_empty() && !self.peers.is_empty() {
+                    let reason = "nobody stands by the chain we adopted";
+                    return self.fall_back(None, None, reason.into());
+                }
                 for peer in self.good.iter().copied().collect::<Vec<_>>() {
-                    self.look_again(peer);
+                    self.look_at(peer);
                 }
             }
             // The network redials by itself; what it can't know is that its peers are useless.
             StallAction::Redial => {
                 for peer in self.good.iter().copied().collect::<Vec<_>>() {
-                    self.context
-                        .disconnect(peer, CloseReason::Other, "no new blocks for too long");
+                    self.drop_peer(peer, CloseReason::Other, "no new blocks for too long");
                 }
             }
             StallAction::RestartNetwork => {
                 for peer in self.context.network.get_peers() {
-                    self.context
-                        .disconnect(peer, CloseReason::Other, "restarting the network");
+                    self.drop_peer(peer, CloseReason::Other, "restarting the network");
                 }
             }
         }
     }
 
-    fn is_established(&self, was_established: bool) -> bool {
+    fn is_established(&mut self, was_established: bool) -> bool {
         if self.good.len() < self.config.min_peers || self.context.chain.is_empty() {
             return false;
         }
@@ -716,7 +842,7 @@ impl<TNetwork: Network> Consensus<TNetwork> {
 
     fn update_status(&mut self) {
         let control = *self.control.borrow();
-        let peers = self.context.network.get_peers().len();
+        let peers = self.peers.len();
         let mut status = self.status.write();
         status.peers = peers;
         status.good_peers = self.good.len();
@@ -750,4 +876,29 @@ impl<TNetwork: Network> Consensus<TNetwork> {
         drop(status);
         self.events.emit(SyncEvent::Consensus { state });
     }
+}
+
+/// The gossip of block headers. Without it the client is slow, not dead: heads are asked for.
+async fn announcements<TNetwork: Network>(network: Arc<TNetwork>) -> Announcements<TNetwork> {
+    let subscription = network.subscribe::<BlockHeaderTopic>();
+    let why = match timeout(limits::REQUEST_TIMEOUT, subscription).await {
+        Ok(Ok(stream)) => return stream,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "no answer in time".to_owned(),
+    };
+    log::error!("no gossip of block headers: {why}");
+    stream::pending().boxed()
+}
+
+/// A second has passed: takes out the peers whose time has come.
+fn count_down<TPeerId: Copy + Eq + Hash>(waiting: &mut HashMap<TPeerId, u64>) -> Vec<TPeerId> {
+    let mut due = Vec::new();
+    waiting.retain(|peer, seconds| {
+        *seconds = seconds.saturating_sub(1);
+        if *seconds == 0 {
+            due.push(*peer);
+        }
+        *seconds > 0
+    });
+    due
 }

@@ -26,9 +26,9 @@ use web_time::Instant;
 
 use self::buffer::{Buffer, Buffered};
 use crate::{
-    chain::{Inspected, Proven, PushError, PushResult, Pushed, Route},
+    chain::{Inspected, LightChain, Proven, PushError, PushResult, Pushed, Route},
     limits,
-    macro_sync::{Context, prove},
+    macro_sync::Context,
     messages::BlockHeaderTopic,
     requests::{self, Missing, PeerFault},
 };
@@ -73,6 +73,8 @@ pub(crate) struct LiveSync<TNetwork: Network> {
     /// Targets that a peer failed to connect, so that it is not asked in circles.
     failed: HashMap<Blake2bHash, HashSet<TNetwork::PeerId>>,
     events: VecDeque<LiveEvent<TNetwork::PeerId>>,
+    /// Since when the page has had no turn.
+    busy_since: Option<Instant>,
     /// Set while the page has its turn.
     pause: Option<Pin<Box<Sleep>>>,
 }
@@ -89,6 +91,7 @@ impl<TNetwork: Network> LiveSync<TNetwork> {
             targets: HashSet::new(),
             failed: HashMap::new(),
             events: VecDeque::new(),
+            busy_since: None,
             pause: None,
         }
     }
@@ -110,8 +113,10 @@ impl<TNetwork: Network> LiveSync<TNetwork> {
         for source in self.buffer.clear() {
             self.settle(&source, MsgAcceptance::Ignore);
         }
+        if let Some((_, _, source)) = self.proving.take() {
+            self.settle(&source, MsgAcceptance::Ignore);
+        }
         self.peers.clear();
-        self.proving = None;
         self.missing = FuturesUnordered::new();
         self.targets.clear();
         self.failed.clear();
@@ -120,6 +125,11 @@ impl<TNetwork: Network> LiveSync<TNetwork> {
     /// Whether more gossip can be taken in.
     pub(crate) fn has_room(&self) -> bool {
         self.push_queue.len() < limits::MAX_PUSH_QUEUE
+    }
+
+    /// Whether there is nothing to do but to wait for gossip.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.push_queue.is_empty() && self.proving.is_none() && self.missing.is_empty()
     }
 
     /// Takes in a gossiped block.
@@ -143,9 +153,10 @@ impl<TNetwork: Network> LiveSync<TNetwork> {
         self.push_queue.push_back((block, source));
     }
 
-    /// Asks for the blocks up to `target`, the head of `peer`.
+    /// Asks for the blocks up to `target`, the head of `peer`, unless it failed to tell before.
     pub(crate) fn fetch(&mut self, target: Blake2bHash, peer: TNetwork::PeerId) {
         if self.missing.len() >= limits::MISSING_BLOCK_REQUESTS
+            || self.has_failed(&target, &peer)
             || !self.targets.insert(target.clone())
         {
             return;
@@ -189,8 +200,7 @@ impl<TNetwork: Network> LiveSync<TNetwork> {
             Ok(Inspected::Proven(proven)) => self.commit(*proven, source),
             Ok(Inspected::Unproven(unproven)) => {
                 let context = self.context.clone();
-                let proving =
-                    async move { prove(*unproven, &*context.verifier, &context.chain).await };
+                let proving = async move { context.prove(*unproven).await };
                 self.proving = Some((proving.boxed(), block, source));
             }
             Err(PushError::Orphan) => self.buffer_orphan(block, source),
@@ -252,29 +262,35 @@ impl<TNetwork: Network> LiveSync<TNetwork> {
     }
 
     fn fetch_parent(&mut self, target: Blake2bHash, peer: TNetwork::PeerId) {
-        let failed = self.failed.get(&target);
-        let has_failed = |peer: &TNetwork::PeerId| failed.is_some_and(|peers| peers.contains(peer));
-        let choice = if has_failed(&peer) {
-            self.peers.iter().find(|peer| !has_failed(peer)).copied()
-        } else {
+        let able = |peer: &TNetwork::PeerId| !self.has_failed(&target, peer);
+        let choice = if self.peers.contains(&peer) && able(&peer) {
             Some(peer)
+        } else {
+            self.peers.iter().find(|peer| able(peer)).copied()
         };
         if let Some(peer) = choice {
             self.fetch(target, peer);
         }
     }
 
+    fn has_failed(&self, target: &Blake2bHash, peer: &TNetwork::PeerId) -> bool {
+        self.failed
+            .get(target)
+            .is_some_and(|peers| peers.contains(peer))
+    }
+
     fn refuse(&mut self, block: &Block, source: &Source<TNetwork>, error: &PushError) {
         log::info!("refusing block {block} of {}: {error}", source.peer);
         // A block from the future may be the fault of our clock, and one that changed under our
         // feet is nobody's. All other checks fail for the sender's fault.
-        let excused = matches!(
-            error,
-            PushError::InvalidBlock(BlockError::InvalidTimestamp)
-                | PushError::Orphan
-                | PushError::InvalidFork
-                | PushError::InvalidSuccessor
-        );
+        let excused = match error {
+            PushError::InvalidBlock(BlockError::InvalidTimestamp) => {
+                let from_the_future = |chain: &LightChain| chain.is_from_the_future(block);
+                self.context.chain.read(from_the_future) != Some(false)
+            }
+            PushError::Orphan | PushError::InvalidFork | PushError::InvalidSuccessor => true,
+            _ => false,
+        };
         self.settle(
             source,
             if excused {
@@ -287,8 +303,18 @@ impl<TNetwork: Network> LiveSync<TNetwork> {
             let why = format!("it sent an invalid block: {error}");
             self.events
                 .push_back(LiveEvent::Fault(source.peer, PeerFault::Lied(why)));
-            self.push_queue
-                .retain(|(_, queued)| queued.peer != source.peer);
+            self.drop_queued(source.peer);
+        }
+    }
+
+    /// Drops the blocks of a liar that were not looked at yet.
+    fn drop_queued(&mut self, peer: TNetwork::PeerId) {
+        let (dropped, kept): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.push_queue)
+            .into_iter()
+            .partition(|(_, source)| source.peer == peer);
+        self.push_queue = kept;
+        for (_, source) in dropped {
+            self.settle(&source, MsgAcceptance::Ignore);
         }
     }
 
@@ -353,6 +379,57 @@ impl<TNetwork: Network> LiveSync<TNetwork> {
             self.fetch_parent(parent, peer);
         }
     }
+
+    /// Works until there is something to say, or nothing to do, or the page must have its turn.
+    fn work(&mut self, cx: &mut TaskContext<'_>) -> Poll<Option<LiveEvent<TNetwork::PeerId>>> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Poll::Ready(Some(event));
+            }
+            if let Some((proving, _, _)) = &mut self.proving {
+                let Poll::Ready(result) = proving.poll_unpin(cx) else {
+                    break;
+                };
+                if let Some((_, block, source)) = self.proving.take() {
+                    match result {
+                        Ok(proven) => self.commit(proven, source),
+                        Err(error) => self.refuse(&block, &source, &error),
+                    }
+                }
+                continue;
+            }
+            if !self.push_queue.is_empty() {
+                let busy_since = *self.busy_since.get_or_insert_with(Instant::now);
+                if busy_since.elapsed() > limits::TIME_SLICE {
+                    self.busy_since = None;
+                    let mut pause = Box::pin(sleep(Duration::ZERO));
+                    if pause.as_mut().poll(cx).is_pending() {
+                        self.pause = Some(pause);
+                        return Poll::Pending;
+                    }
+                }
+            }
+            if let Some((block, source)) = self.push_queue.pop_front() {
+                self.process(block, source);
+                continue;
+            }
+            if let Poll::Ready(Some(result)) = self.missing.poll_next_unpin(cx) {
+                self.handle_missing(result);
+                continue;
+            }
+            let requests = self.missing.len();
+            self.chase_buffered();
+            if self.push_queue.is_empty() && self.missing.len() == requests {
+                return Poll::Pending;
+            }
+        }
+        // While signatures are checked, answers still come in.
+        if let Poll::Ready(Some(result)) = self.missing.poll_next_unpin(cx) {
+            self.handle_missing(result);
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
 }
 
 impl<TNetwork: Network> Stream for LiveSync<TNetwork> {
@@ -366,49 +443,10 @@ impl<TNetwork: Network> Stream for LiveSync<TNetwork> {
             }
             this.pause = None;
         }
-        let started = Instant::now();
-        loop {
-            if let Some(event) = this.events.pop_front() {
-                return Poll::Ready(Some(event));
-            }
-            if let Some((proving, _, _)) = &mut this.proving {
-                let Poll::Ready(result) = proving.poll_unpin(cx) else {
-                    break;
-                };
-                if let Some((_, block, source)) = this.proving.take() {
-                    match result {
-                        Ok(proven) => this.commit(proven, source),
-                        Err(error) => this.refuse(&block, &source, &error),
-                    }
-                }
-                continue;
-            }
-            if let Some((block, source)) = this.push_queue.pop_front() {
-                this.process(block, source);
-                if started.elapsed() > limits::TIME_SLICE && this.events.is_empty() {
-                    let mut pause = Box::pin(sleep(Duration::ZERO));
-                    if pause.as_mut().poll(cx).is_pending() {
-                        this.pause = Some(pause);
-                        return Poll::Pending;
-                    }
-                }
-                continue;
-            }
-            if let Poll::Ready(Some(result)) = this.missing.poll_next_unpin(cx) {
-                this.handle_missing(result);
-                continue;
-            }
-            let requests = this.missing.len();
-            this.chase_buffered();
-            if this.push_queue.is_empty() && this.missing.len() == requests {
-                return Poll::Pending;
-            }
+        let polled = this.work(cx);
+        if polled.is_pending() {
+            this.busy_since = None;
         }
-        // While signatures are checked, answers still come in.
-        if let Poll::Ready(Some(result)) = this.missing.poll_next_unpin(cx) {
-            this.handle_missing(result);
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
+        polled
     }
 }

@@ -44,6 +44,14 @@ impl<TNetwork: Network> EitherSyncer<TNetwork> {
         }
     }
 
+    /// The peer whose word an optimistic chain was started on.
+    pub(crate) fn origin(&self) -> Option<TNetwork::PeerId> {
+        match self {
+            Self::Normal(sync) => sync.origin(),
+            Self::Fallback(_) => None,
+        }
+    }
+
     /// See [`MacroSync::head_of`].
     pub fn head_of(&self, peer: &TNetwork::PeerId) -> Option<&ResponseHead> {
         match self {

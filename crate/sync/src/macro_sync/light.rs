@@ -7,30 +7,32 @@
 //! signature tells on the peer that delivered it, and the block is fetched from another one.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     pin::Pin,
     task::{Context as TaskContext, Poll},
 };
 
-use futures::{FutureExt, Stream, StreamExt, future::BoxFuture};
+use futures::{FutureExt, Stream, future::BoxFuture};
 use nimiq_block::{Block, MacroBlock};
 use nimiq_hash::Blake2bHash;
-use nimiq_network_interface::network::{CloseReason, Network, NetworkEvent, SubscribeEvents};
+use nimiq_network_interface::network::{CloseReason, Network};
 use nimiq_primitives::policy::Policy;
-use nimiq_utils::stream::FuturesUnordered;
+use nimiq_time::sleep;
 
 use super::{
-    Conflict, Context, MacroSync, MacroSyncReturn,
-    pico::incompatible,
-    prove,
+    Conflict, Context, MacroSync, MacroSyncReturn, Weight,
     queue::{MacroQueue, QueueState},
 };
 use crate::{
     chain::{Inspected, Proven, PushError, Route},
     event::{SyncerKind, Trust},
-    messages::{MacroChain, ResponseHead},
+    limits,
+    messages::{Checkpoint, MacroChain, ResponseHead},
+    peer_tasks::PeerTasks,
     requests::{self, PeerFault},
 };
+
+const OTHER_ELECTION: &str = "it names another election block than the verified one";
 
 /// A peer's answer: its head, and the macro chain after ours. The epoch is the one that our
 /// election head ended when the question was asked.
@@ -40,51 +42,32 @@ struct Answer {
     chain: Option<MacroChain>,
 }
 
-type Asked<TPeerId> = BoxFuture<'static, (TPeerId, Result<Answer, PeerFault>)>;
 type Proving = BoxFuture<'static, Result<Proven, PushError>>;
 
 /// Verified macro sync. See the module's documentation.
 pub struct LightMacroSync<TNetwork: Network> {
     context: Context<TNetwork>,
-    /// `None` where somebody else decides which peers take part.
-    network_events: Option<SubscribeEvents<TNetwork::PeerId>>,
-    /// Peers that we are not done with.
-    peers: HashSet<TNetwork::PeerId>,
+    /// Peers that we are not done with, and how often each contradicted itself so far.
+    peers: HashMap<TNetwork::PeerId, usize>,
     /// Peers that are asked for their chain at the moment.
-    asking: HashSet<TNetwork::PeerId>,
-    answers: FuturesUnordered<Asked<TNetwork::PeerId>>,
+    asking: PeerTasks<TNetwork::PeerId, Result<Answer, PeerFault>>,
+    /// What good peers named as their heads.
     heads: HashMap<TNetwork::PeerId, ResponseHead>,
     queue: MacroQueue<TNetwork>,
     /// The front of the queue, while its signatures are checked.
     proving: Option<Proving>,
-    /// Peers that named another block than the queue holds, and at which number.
+    /// Peers that named another election block than the queue holds, and at which number.
     disputed: HashMap<TNetwork::PeerId, (u32, Blake2bHash)>,
     results: VecDeque<MacroSyncReturn<TNetwork::PeerId>>,
 }
 
 impl<TNetwork: Network> LightMacroSync<TNetwork> {
-    /// A sync that every peer takes part in as it joins.
     pub(crate) fn new(context: Context<TNetwork>) -> Self {
-        let events = context.network.subscribe_events();
-        Self::with_events(context, Some(events))
-    }
-
-    /// A sync of the peers that it is given.
-    pub(crate) fn of_chosen_peers(context: Context<TNetwork>) -> Self {
-        Self::with_events(context, None)
-    }
-
-    fn with_events(
-        context: Context<TNetwork>,
-        network_events: Option<SubscribeEvents<TNetwork::PeerId>>,
-    ) -> Self {
         let queue = MacroQueue::new(context.network.clone());
         Self {
             context,
-            network_events,
-            peers: HashSet::new(),
-            asking: HashSet::new(),
-            answers: FuturesUnordered::new(),
+            peers: HashMap::new(),
+            asking: PeerTasks::new(),
             heads: HashMap::new(),
             queue,
             proving: None,
@@ -93,7 +76,14 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
         }
     }
 
-    /// Asks a peer what comes after our chain, or for the anchor if there is none yet.
+    /// Like `add_peer`, but the peer is given some time before it is asked.
+    pub(crate) fn add_peer_later(&mut self, peer: TNetwork::PeerId) {
+        self.peers.entry(peer).or_insert(1);
+        self.ask(peer);
+    }
+
+    /// Asks a peer what comes after our chain, or for the anchor if there is none yet. After a
+    /// contradiction it is given some time first.
     fn ask(&mut self, peer: TNetwork::PeerId) {
         if self.context.chain.is_empty() {
             let anchor = self.context.chain.anchor().hash.clone();
@@ -101,11 +91,12 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
             let _ = self.queue.merge(peer, [anchor]);
             return;
         }
-        if !self.asking.insert(peer) {
-            return;
-        }
+        let in_doubt = self.peers.get(&peer).is_some_and(|doubts| *doubts > 0);
         let context = self.context.clone();
-        let ask = async move {
+        self.asking.start(peer, async move {
+            if in_doubt {
+                sleep(limits::HEAD_RETRY_DELAY).await;
+            }
             let (locators, epoch) = context
                 .chain
                 .read(|chain| {
@@ -116,18 +107,14 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
                 })
                 .unwrap_or_default();
             let network = &*context.network;
-            let answer = async {
-                let chain = requests::macro_chain(network, peer, locators).await?;
-                let head = requests::head(network, peer).await?;
-                Ok(Answer { epoch, head, chain })
-            };
-            (peer, answer.await)
-        };
-        self.answers.push(ask.boxed());
+            let chain = requests::macro_chain(network, peer, locators).await?;
+            let head = requests::head(network, peer).await?;
+            Ok(Answer { epoch, head, chain })
+        });
     }
 
     fn ask_everyone(&mut self) {
-        for peer in self.peers.iter().copied().collect::<Vec<_>>() {
+        for peer in self.peers.keys().copied().collect::<Vec<_>>() {
             self.ask(peer);
         }
     }
@@ -137,7 +124,6 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
             Ok(answer) => answer,
             Err(fault) => return self.handle_fault(peer, fault),
         };
-        self.heads.insert(peer, head);
         let Some(MacroChain {
             mut epochs,
             checkpoint,
@@ -168,43 +154,89 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
                 .read(|chain| chain.contradicts(number, hash))
                 == Some(true)
             {
-                return self.ban(
-                    peer,
-                    "it names another election block than the verified one",
-                );
+                return self.contradiction(peer, OTHER_ELECTION);
             }
         }
         let last_epoch = epoch.saturating_add(epochs.len() as u32);
         epochs.drain(..passed.min(epochs.len()));
 
-        let checkpoint = match checkpoint {
-            Some(checkpoint) => {
-                let number = checkpoint.block_number;
-                let plausible = Policy::is_macro_block_at(number)
-                    && !Policy::is_election_block_at(number)
-                    && Policy::epoch_at(number) == last_epoch.saturating_add(1);
-                if !plausible {
-                    return self.ban(peer, "it names a checkpoint that can't be one");
-                }
-                (number > our_macro).then_some(checkpoint.hash)
+        if let Some(checkpoint) = &checkpoint {
+            let number = checkpoint.block_number;
+            let plausible = Policy::is_macro_block_at(number)
+                && !Policy::is_election_block_at(number)
+                && Policy::epoch_at(number) == last_epoch.saturating_add(1);
+            if !plausible {
+                return self.breach(peer, "it names a checkpoint that can't be one");
             }
-            None => None,
-        };
-        if epochs.is_empty() && checkpoint.is_none() {
-            // Nothing newer than our chain. It was cut short if it was in dispute.
+        }
+        let newer = checkpoint
+            .as_ref()
+            .filter(|checkpoint| checkpoint.block_number > our_macro)
+            .map(|checkpoint| checkpoint.hash.clone());
+        if epochs.is_empty() && newer.is_none() {
+            // It was cut short if it was in dispute.
             self.disputed.remove(&peer);
-            self.done(MacroSyncReturn::Good(peer), &peer);
-            return;
+            return self.conclude(peer, head, checkpoint);
         }
 
-        let hashes: Vec<_> = epochs.into_iter().chain(checkpoint).collect();
+        let elections = epochs.len();
+        let hashes: Vec<_> = epochs.into_iter().chain(newer).collect();
         if let Err(place) = self.queue.merge(peer, hashes.clone()) {
-            let number =
-                Policy::election_block_of(our_epoch + 1 + place as u32).unwrap_or(u32::MAX);
-            if let Some(hash) = hashes.into_iter().nth(place) {
+            // Of a checkpoint in dispute nothing can be said: peers are at different ones. It is
+            // asked again when the queue is done with.
+            if place < elections
+                && let Some(hash) = hashes.into_iter().nth(place)
+            {
+                let epoch = our_epoch.saturating_add(1 + place as u32);
+                let number = Policy::election_block_of(epoch).unwrap_or(u32::MAX);
                 self.disputed.insert(peer, (number, hash));
             }
         }
+    }
+
+    /// A peer has nothing newer than our chain: says whether it agrees, is behind, or what.
+    fn conclude(
+        &mut self,
+        peer: TNetwork::PeerId,
+        head: ResponseHead,
+        checkpoint: Option<Checkpoint>,
+    ) {
+        let Some(ours) = self.context.chain.heads() else {
+            return self.ask(peer);
+        };
+        if head.election_hash == ours.election_head.hash && head.macro_hash == ours.macro_head.hash
+        {
+            self.done(MacroSyncReturn::Good(peer), &peer);
+            self.heads.insert(peer, head);
+            return;
+        }
+        if let Some(checkpoint) = &checkpoint
+            && checkpoint.block_number == ours.macro_head.number
+            && checkpoint.hash != ours.macro_head.hash
+        {
+            return self.contradiction(peer, "it names another macro block than the verified one");
+        }
+        let behind = self.context.chain.read(|chain| {
+            if head.election_hash != ours.election_head.hash {
+                return chain.knows_election(&head.election_hash)
+                    || chain.election_head().header.parent_election_hash == head.election_hash;
+            }
+            head.macro_hash == head.election_hash
+                || chain.is_on_main_chain(&head.macro_hash)
+                || checkpoint.is_some_and(|checkpoint| checkpoint.hash == head.macro_hash)
+        });
+        if behind == Some(true) {
+            let result = MacroSyncReturn::Outdated(peer, "it is a batch or more behind".into());
+            return self.done(result, &peer);
+        }
+        // Its head may have moved on between its two answers.
+        let doubts = self.peers.entry(peer).or_default();
+        *doubts += 1;
+        if *doubts <= limits::HEAD_RETRIES {
+            return self.ask(peer);
+        }
+        let reason = "its head is not on the macro chain that it names";
+        self.conflict(peer, reason, Weight::Doubt);
     }
 
     fn handle_fault(&mut self, peer: TNetwork::PeerId, fault: PeerFault) {
@@ -213,16 +245,39 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
                 self.remove_peer(&peer);
                 self.context.disconnect(peer, CloseReason::Error, &why);
             }
-            PeerFault::Lied(why) => self.ban(peer, &why),
+            PeerFault::Lied(why) => self.breach(peer, &why),
         }
     }
 
-    fn ban(&mut self, peer: TNetwork::PeerId, why: &str) {
-        self.context
-            .disconnect(peer, CloseReason::MaliciousPeer, why);
+    /// A peer was asked for a block of the queue and did not deliver it.
+    fn handle_undelivered(&mut self, peer: TNetwork::PeerId, fault: PeerFault) {
+        if !self.peers.contains_key(&peer) {
+            // It left, or was done with, while the block was on its way.
+            return;
+        }
+        match fault {
+            // It did not name the anchor: we did.
+            PeerFault::Lacks(_) if self.context.chain.is_empty() => {
+                let reason = "it does not have the trusted anchor yet";
+                self.done(MacroSyncReturn::Outdated(peer, reason.into()), &peer);
+            }
+            fault => self.handle_fault(peer, fault),
+        }
+    }
+
+    fn breach(&mut self, peer: TNetwork::PeerId, why: &str) {
+        self.conflict(peer, why, Weight::Breach);
+    }
+
+    fn contradiction(&mut self, peer: TNetwork::PeerId, why: &str) {
+        self.conflict(peer, why, Weight::Contradiction);
+    }
+
+    fn conflict(&mut self, peer: TNetwork::PeerId, why: &str, weight: Weight) {
         let conflict = Conflict {
             reason: why.to_owned().into(),
             evidence: None,
+            weight,
         };
         self.done(MacroSyncReturn::Conflicting(peer, conflict), &peer);
     }
@@ -250,8 +305,7 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
             Ok(Inspected::Proven(proven)) => self.commit(*proven),
             Ok(Inspected::Unproven(unproven)) => {
                 let context = self.context.clone();
-                let proving =
-                    async move { prove(*unproven, &*context.verifier, &context.chain).await };
+                let proving = async move { context.prove(*unproven).await };
                 self.proving = Some(proving.boxed());
             }
             // The hash covers everything that was looked at, so all who named it are wrong.
@@ -294,10 +348,7 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
             .map(|(peer, _)| *peer)
             .collect();
         for peer in refuted {
-            self.ban(
-                peer,
-                "it names another election block than the verified one",
-            );
+            self.contradiction(peer, OTHER_ELECTION);
         }
         if self.queue.is_empty() {
             self.ask_everyone();
@@ -309,7 +360,7 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
         let supporters = self.queue.front_supporters();
         self.queue.clear();
         for peer in supporters {
-            self.ban(peer, &why);
+            self.contradiction(peer, &why);
         }
         self.ask_everyone();
     }
@@ -323,40 +374,11 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
                     return self.ask_everyone();
                 };
                 self.queue.refetch_front();
-                self.ban(
-                    deliverer,
-                    &format!("it delivered a macro block with a bad proof: {error}"),
-                );
+                let why = format!("it delivered a macro block with a bad proof: {error}");
+                self.contradiction(deliverer, &why);
                 if self.queue.is_empty() {
                     self.ask_everyone();
                 }
-            }
-        }
-    }
-
-    fn poll_network_events(&mut self, cx: &mut TaskContext<'_>) {
-        while let Some(events) = &mut self.network_events
-            && let Poll::Ready(event) = events.poll_next_unpin(cx)
-        {
-            match event {
-                Some(Ok(NetworkEvent::PeerJoined(peer, info))) => {
-                    match incompatible(&*self.context.network, peer, info.get_services()) {
-                        Some(incompatible) => self.results.push_back(incompatible),
-                        None => self.add_peer(peer),
-                    }
-                }
-                Some(Ok(NetworkEvent::PeerLeft(peer))) => self.remove_peer(&peer),
-                Some(Ok(NetworkEvent::DhtReady)) => {}
-                Some(Err(_)) => self.drop_disconnected(),
-                None => self.network_events = None,
-            }
-        }
-    }
-
-    fn drop_disconnected(&mut self) {
-        for peer in self.peers.iter().copied().collect::<Vec<_>>() {
-            if !self.context.network.has_peer(peer) {
-                self.remove_peer(&peer);
             }
         }
     }
@@ -366,15 +388,18 @@ impl<TNetwork: Network> MacroSync<TNetwork::PeerId> for LightMacroSync<TNetwork>
     const KIND: SyncerKind = SyncerKind::Light;
 
     fn add_peer(&mut self, peer: TNetwork::PeerId) {
-        if self.peers.insert(peer) {
+        if !self.peers.contains_key(&peer) {
+            self.peers.insert(peer, 0);
             self.ask(peer);
         }
     }
 
     fn remove_peer(&mut self, peer: &TNetwork::PeerId) {
         self.peers.remove(peer);
-        self.asking.remove(peer);
+        self.asking.cancel(peer);
+        self.heads.remove(peer);
         self.disputed.remove(peer);
+        self.results.retain(|result| result.peer() != peer);
         let was_busy = !self.queue.is_empty();
         self.queue.remove_peer(peer);
         if was_busy && self.queue.is_empty() {
@@ -391,7 +416,8 @@ impl<TNetwork: Network> MacroSync<TNetwork::PeerId> for LightMacroSync<TNetwork>
         self.proving = None;
         self.asking.clear();
         self.disputed.clear();
-        self.peers.drain().collect()
+        self.results.clear();
+        self.peers.drain().map(|(peer, _)| peer).collect()
     }
 }
 
@@ -400,20 +426,16 @@ impl<TNetwork: Network> Stream for LightMacroSync<TNetwork> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        this.poll_network_events(cx);
         loop {
             if let Some(result) = this.results.pop_front() {
                 return Poll::Ready(Some(result));
             }
-            if let Poll::Ready(Some((peer, answer))) = this.answers.poll_next_unpin(cx) {
-                // It may have left while it was asked.
-                if this.asking.remove(&peer) {
-                    this.handle_answer(peer, answer);
-                }
+            if let Poll::Ready((peer, answer)) = this.asking.poll_next(cx) {
+                this.handle_answer(peer, answer);
                 continue;
             }
             if let Poll::Ready((peer, fault)) = this.queue.poll_answers(cx) {
-                this.handle_fault(peer, fault);
+                this.handle_undelivered(peer, fault);
                 continue;
             }
             if let Some(proving) = &mut this.proving {
@@ -429,8 +451,8 @@ impl<TNetwork: Network> Stream for LightMacroSync<TNetwork> {
                 QueueState::Waiting => return Poll::Pending,
                 QueueState::Undeliverable(peers) => {
                     for peer in peers {
-                        let why = "it does not deliver a macro block that it names".into();
-                        this.handle_fault(peer, PeerFault::Failed(why));
+                        let why = "it does not deliver a macro block that it names";
+                        this.handle_undelivered(peer, PeerFault::Lacks(why.into()));
                     }
                     this.ask_everyone();
                 }

@@ -20,10 +20,10 @@ use nimiq_utils::spawn;
 pub use self::{either::EitherSyncer, light::LightMacroSync, pico::PicoMacroSync};
 use crate::{
     chain::{Proven, PushError, Unproven},
-    event::{SyncEvent, SyncerKind},
+    event::{EventBus, SyncEvent, SyncerKind},
     messages::ResponseHead,
     shared::SharedChain,
-    verifier::Verifier,
+    verifier::{Verifier, VerifierError, VerifyJob},
 };
 
 /// Why a peer is taken for what it is, for people.
@@ -42,6 +42,17 @@ pub enum MacroSyncReturn<TPeerId> {
     Conflicting(TPeerId, Conflict),
 }
 
+/// What a conflict says of the chain that it was found against.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Weight {
+    /// Nothing: the peer broke the protocol, so it is a liar whichever chain is right.
+    Breach,
+    /// Not much: the peer contradicts itself, again and again, but shows no block for it.
+    Doubt,
+    /// One of the two is wrong, and no passing of time can explain it.
+    Contradiction,
+}
+
 /// What a conflicting peer claims.
 #[derive(Clone, Debug)]
 pub struct Conflict {
@@ -49,6 +60,20 @@ pub struct Conflict {
     pub reason: Reason,
     /// The block that does not go with ours, as the peer delivered it.
     pub evidence: Option<MacroBlock>,
+    /// What it says of our chain.
+    pub weight: Weight,
+}
+
+impl<TPeerId> MacroSyncReturn<TPeerId> {
+    /// The peer it is about.
+    pub fn peer(&self) -> &TPeerId {
+        match self {
+            Self::Good(peer)
+            | Self::Outdated(peer, _)
+            | Self::Incompatible(peer, _)
+            | Self::Conflicting(peer, _) => peer,
+        }
+    }
 }
 
 /// A way to sync the macro state.
@@ -62,7 +87,7 @@ pub trait MacroSync<TPeerId>: Stream<Item = MacroSyncReturn<TPeerId>> {
     /// Forgets a peer.
     fn remove_peer(&mut self, peer: &TPeerId);
 
-    /// The head that a peer named when it was last looked at.
+    /// The head that a good peer named when it was looked at.
     fn head_of(&self, peer: &TPeerId) -> Option<&ResponseHead>;
 
     /// Gives up all peers that it is not done with.
@@ -74,6 +99,8 @@ pub(crate) struct Context<TNetwork> {
     pub(crate) network: Arc<TNetwork>,
     pub(crate) chain: SharedChain,
     pub(crate) verifier: Arc<dyn Verifier>,
+    /// Where the verifier's failures are told, also of a chain that is otherwise silent.
+    pub(crate) events: EventBus,
 }
 
 impl<TNetwork> Clone for Context<TNetwork> {
@@ -82,6 +109,7 @@ impl<TNetwork> Clone for Context<TNetwork> {
             network: self.network.clone(),
             chain: self.chain.clone(),
             verifier: self.verifier.clone(),
+            events: self.events.clone(),
         }
     }
 }
@@ -95,24 +123,37 @@ impl<TNetwork: Network> Context<TNetwork> {
     }
 }
 
-/// Checks a block's signatures. Where the verifier is out of order the check runs here instead:
-/// slow, and said in an event, but never left out.
-///
-/// # Errors
-/// What is wrong with the signatures.
-pub(crate) async fn prove(
-    unproven: Unproven,
-    verifier: &dyn Verifier,
-    chain: &SharedChain,
-) -> Result<Proven, PushError> {
-    match unproven.clone().prove(verifier).await {
-        Ok(result) => result,
-        Err(error) => {
-            log::warn!("checking block {} in place: {error}", unproven.block());
-            chain.emit(|| SyncEvent::VerifiedInPlace {
-                reason: error.to_string(),
-            });
-            unproven.prove_in_place()
+impl<TNetwork> Context<TNetwork> {
+    /// Checks a block's signatures. Where the verifier is out of order the check runs here
+    /// instead: slow, and said in an event, but never left out.
+    ///
+    /// # Errors
+    /// What is wrong with the signatures.
+    pub(crate) async fn prove(&self, unproven: Unproven) -> Result<Proven, PushError> {
+        match unproven.clone().prove(&*self.verifier).await {
+            Ok(result) => result,
+            Err(error) => {
+                self.say_in_place(&error);
+                unproven.prove_in_place()
+            }
         }
+    }
+
+    /// Tells whether the signatures of a job hold, with the same way out.
+    pub(crate) async fn holds(&self, job: VerifyJob) -> bool {
+        match self.verifier.verify(job.clone()).await {
+            Ok(holds) => holds,
+            Err(error) => {
+                self.say_in_place(&error);
+                job.run()
+            }
+        }
+    }
+
+    fn say_in_place(&self, error: &VerifierError) {
+        log::warn!("checking signatures in place: {error}");
+        self.events.emit(SyncEvent::VerifiedInPlace {
+            reason: error.to_string(),
+        });
     }
 }

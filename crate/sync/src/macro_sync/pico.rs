@@ -12,25 +12,18 @@ use std::{
     task::{Context as TaskContext, Poll},
 };
 
-use futures::{
-    FutureExt, Stream, StreamExt,
-    future::{self, BoxFuture},
-};
+use futures::{Stream, StreamExt, future, stream};
 use nimiq_block::{Block, MacroBlock};
-use nimiq_hash::Blake2bHash;
-use nimiq_network_interface::{
-    network::{CloseReason, Network, NetworkEvent, SubscribeEvents},
-    peer_info::Services,
-};
+use nimiq_network_interface::network::{CloseReason, Network};
 use nimiq_time::sleep;
-use nimiq_utils::stream::FuturesUnordered;
 
-use super::{Conflict, Context, MacroSync, MacroSyncReturn, Reason};
+use super::{Conflict, Context, MacroSync, MacroSyncReturn, Reason, Weight};
 use crate::{
     chain::{Inspected, Route},
     event::{SyncerKind, Trust},
     limits,
     messages::ResponseHead,
+    peer_tasks::PeerTasks,
     requests::{self, PeerFault},
 };
 
@@ -38,28 +31,27 @@ use crate::{
 enum Verdict {
     Good,
     Outdated(Reason),
-    /// Behind, and nothing links its chain to ours: it may be in the middle of its own sync, or
-    /// it may be us who follow a liar.
-    Unlinked(Blake2bHash, Reason),
-    /// Another chain. `certain` says that no passing of time can explain it.
-    Conflicting {
-        conflict: Conflict,
-        certain: bool,
-    },
+    Conflicting(Conflict),
     Fault(PeerFault),
 }
 
 impl Verdict {
-    fn conflict(
-        reason: impl Into<Reason>,
-        evidence: impl Into<Option<MacroBlock>>,
-        certain: bool,
-    ) -> Self {
-        let conflict = Conflict {
+    /// The peer has a block that does not go with our chain.
+    fn contradiction(reason: impl Into<Reason>, evidence: MacroBlock) -> Self {
+        Self::Conflicting(Conflict {
             reason: reason.into(),
-            evidence: evidence.into(),
-        };
-        Self::Conflicting { conflict, certain }
+            evidence: Some(evidence),
+            weight: Weight::Contradiction,
+        })
+    }
+
+    /// The peer contradicts itself, which may have been chance.
+    fn doubt(reason: &'static str) -> Self {
+        Self::Conflicting(Conflict {
+            reason: reason.into(),
+            evidence: None,
+            weight: Weight::Doubt,
+        })
     }
 }
 
@@ -69,78 +61,45 @@ impl From<PeerFault> for Verdict {
     }
 }
 
-type Examination<TPeerId> = BoxFuture<'static, (TPeerId, Option<ResponseHead>, Verdict)>;
+/// A look at one peer: the head it named last, what it came to, and whether our chain was started
+/// with what the peer said.
+struct Examined {
+    head: Option<ResponseHead>,
+    verdict: Verdict,
+    started: bool,
+}
 
 /// Optimistic macro sync. See the module's documentation.
 pub struct PicoMacroSync<TNetwork: Network> {
     context: Context<TNetwork>,
-    network_events: SubscribeEvents<TNetwork::PeerId>,
     /// Peers whose turn has not come yet.
     waiting: VecDeque<TNetwork::PeerId>,
+    /// Those and the ones that are looked at.
     syncing: HashSet<TNetwork::PeerId>,
     /// One future a peer: its requests go out one after the other, or side by side where none
     /// needs the other's answer.
-    examinations: FuturesUnordered<Examination<TNetwork::PeerId>>,
+    examinations: PeerTasks<TNetwork::PeerId, Examined>,
+    /// What good peers named as their heads.
     heads: HashMap<TNetwork::PeerId, ResponseHead>,
-    /// Peers that agreed with us, and those that nothing links to us: many of the latter that
-    /// agree with one another outweigh few of the former.
-    agreeing: HashSet<TNetwork::PeerId>,
-    unlinked: HashMap<TNetwork::PeerId, Blake2bHash>,
+    /// The peer whose word our chain was started on.
+    origin: Option<TNetwork::PeerId>,
 }
 
 impl<TNetwork: Network> PicoMacroSync<TNetwork> {
     pub(crate) fn new(context: Context<TNetwork>) -> Self {
-        let network_events = context.network.subscribe_events();
         Self {
             context,
-            network_events,
             waiting: VecDeque::new(),
             syncing: HashSet::new(),
-            examinations: FuturesUnordered::new(),
+            examinations: PeerTasks::new(),
             heads: HashMap::new(),
-            agreeing: HashSet::new(),
-            unlinked: HashMap::new(),
+            origin: None,
         }
     }
 
-    fn poll_network_events(
-        &mut self,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<Option<MacroSyncReturn<TNetwork::PeerId>>> {
-        while let Poll::Ready(event) = self.network_events.poll_next_unpin(cx) {
-            match event {
-                Some(Ok(NetworkEvent::PeerJoined(peer, info))) => {
-                    if let Some(incompatible) =
-                        incompatible(&*self.context.network, peer, info.get_services())
-                    {
-                        return Poll::Ready(Some(incompatible));
-                    }
-                    self.add_peer(peer);
-                }
-                Some(Ok(NetworkEvent::PeerLeft(peer))) => self.remove_peer(&peer),
-                Some(Ok(NetworkEvent::DhtReady)) => {}
-                // We fell behind the network's events: go by who is connected now.
-                Some(Err(_)) => {
-                    let network = self.context.network.clone();
-                    let gone: Vec<_> = self
-                        .syncing
-                        .iter()
-                        .copied()
-                        .filter(|peer| !network.has_peer(*peer))
-                        .collect();
-                    gone.iter().for_each(|peer| self.remove_peer(peer));
-                    for peer in network.get_peers() {
-                        if network.peer_provides_required_services(peer)
-                            && !self.heads.contains_key(&peer)
-                        {
-                            self.add_peer(peer);
-                        }
-                    }
-                }
-                None => return Poll::Ready(None),
-            }
-        }
-        Poll::Pending
+    /// The peer whose word our chain was started on, if it is still here.
+    pub(crate) fn origin(&self) -> Option<TNetwork::PeerId> {
+        self.origin
     }
 
     fn start_waiting(&mut self) {
@@ -148,55 +107,33 @@ impl<TNetwork: Network> PicoMacroSync<TNetwork> {
             let Some(peer) = self.waiting.pop_front() else {
                 break;
             };
-            if self.syncing.contains(&peer) {
-                self.examinations
-                    .push(examine(self.context.clone(), peer).boxed());
-            }
+            self.examinations
+                .start(peer, examine(self.context.clone(), peer));
         }
     }
 
     fn conclude(
         &mut self,
         peer: TNetwork::PeerId,
-        verdict: Verdict,
+        examined: Examined,
     ) -> Option<MacroSyncReturn<TNetwork::PeerId>> {
-        self.agreeing.remove(&peer);
-        self.unlinked.remove(&peer);
-        Some(match verdict {
+        if examined.started {
+            self.origin = Some(peer);
+        }
+        Some(match examined.verdict {
             Verdict::Good => {
-                self.agreeing.insert(peer);
+                if let Some(head) = examined.head {
+                    self.heads.insert(peer, head);
+                }
                 MacroSyncReturn::Good(peer)
             }
             Verdict::Outdated(reason) => MacroSyncReturn::Outdated(peer, reason),
-            Verdict::Unlinked(election, reason) => {
-                self.unlinked.insert(peer, election.clone());
-                let agreed = self
-                    .unlinked
-                    .values()
-                    .filter(|other| **other == election)
-                    .count();
-                if agreed > self.agreeing.len().max(1)
-                    && self.context.chain.trust() == Trust::Optimistic
-                {
-                    let reason = "more peers agree on an older election block than follow ours";
-                    MacroSyncReturn::Conflicting(
-                        peer,
-                        Conflict {
-                            reason: reason.into(),
-                            evidence: None,
-                        },
-                    )
-                } else {
-                    MacroSyncReturn::Outdated(peer, reason)
-                }
-            }
-            Verdict::Conflicting { conflict, .. } => MacroSyncReturn::Conflicting(peer, conflict),
+            Verdict::Conflicting(conflict) => MacroSyncReturn::Conflicting(peer, conflict),
             Verdict::Fault(PeerFault::Lied(why)) => {
-                self.context
-                    .disconnect(peer, CloseReason::MaliciousPeer, &why);
                 let conflict = Conflict {
                     reason: why.into(),
                     evidence: None,
+                    weight: Weight::Breach,
                 };
                 MacroSyncReturn::Conflicting(peer, conflict)
             }
@@ -206,23 +143,6 @@ impl<TNetwork: Network> PicoMacroSync<TNetwork> {
             }
         })
     }
-}
-
-/// Whether a peer lacks the services that we need.
-pub(super) fn incompatible<TNetwork: Network>(
-    network: &TNetwork,
-    peer: TNetwork::PeerId,
-    services: Services,
-) -> Option<MacroSyncReturn<TNetwork::PeerId>> {
-    if network.peer_provides_required_services(peer) || !network.has_peer(peer) {
-        return None;
-    }
-    let reason = if services.is_empty() {
-        "it offers no services".into()
-    } else {
-        "it lacks the services that we need".into()
-    };
-    Some(MacroSyncReturn::Incompatible(peer, reason))
 }
 
 impl<TNetwork: Network> MacroSync<TNetwork::PeerId> for PicoMacroSync<TNetwork> {
@@ -238,9 +158,11 @@ impl<TNetwork: Network> MacroSync<TNetwork::PeerId> for PicoMacroSync<TNetwork> 
     fn remove_peer(&mut self, peer: &TNetwork::PeerId) {
         self.syncing.remove(peer);
         self.waiting.retain(|waiting| waiting != peer);
+        self.examinations.cancel(peer);
         self.heads.remove(peer);
-        self.agreeing.remove(peer);
-        self.unlinked.remove(peer);
+        if self.origin == Some(*peer) {
+            self.origin = None;
+        }
     }
 
     fn head_of(&self, peer: &TNetwork::PeerId) -> Option<&ResponseHead> {
@@ -249,6 +171,7 @@ impl<TNetwork: Network> MacroSync<TNetwork::PeerId> for PicoMacroSync<TNetwork> 
 
     fn drain_peers(&mut self) -> Vec<TNetwork::PeerId> {
         self.waiting.clear();
+        self.examinations.clear();
         self.syncing.drain().collect()
     }
 }
@@ -257,23 +180,13 @@ impl<TNetwork: Network> Stream for PicoMacroSync<TNetwork> {
     type Item = MacroSyncReturn<TNetwork::PeerId>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
-        if let Poll::Ready(item) = self.poll_network_events(cx) {
-            return Poll::Ready(item);
-        }
         loop {
             self.start_waiting();
-            let Poll::Ready(Some((peer, head, verdict))) = self.examinations.poll_next_unpin(cx)
-            else {
+            let Poll::Ready((peer, examined)) = self.examinations.poll_next(cx) else {
                 return Poll::Pending;
             };
-            // It may have left, or been drained, while it was looked at.
-            if !self.syncing.remove(&peer) || !self.context.network.has_peer(peer) {
-                continue;
-            }
-            if let Some(head) = head {
-                self.heads.insert(peer, head);
-            }
-            if let Some(item) = self.conclude(peer, verdict) {
+            self.syncing.remove(&peer);
+            if let Some(item) = self.conclude(peer, examined) {
                 return Poll::Ready(Some(item));
             }
         }
@@ -284,42 +197,45 @@ impl<TNetwork: Network> Stream for PicoMacroSync<TNetwork> {
 async fn examine<TNetwork: Network>(
     context: Context<TNetwork>,
     peer: TNetwork::PeerId,
-) -> (TNetwork::PeerId, Option<ResponseHead>, Verdict) {
+) -> Examined {
+    let mut started = false;
     let mut previous: Option<ResponseHead> = None;
-    for attempt in 0.. {
+    let mut attempt = 0;
+    loop {
         let head = match requests::head(&*context.network, peer).await {
             Ok(head) => head,
-            Err(fault) => return (peer, previous, fault.into()),
+            Err(fault) => {
+                return Examined {
+                    head: previous,
+                    verdict: fault.into(),
+                    started,
+                };
+            }
         };
-        let verdict = compare(&context, peer, &head)
+        let verdict = compare(&context, peer, &head, &mut started)
             .await
             .unwrap_or_else(Verdict::from);
-        let again = match &verdict {
-            // Contradictions between fixed blocks don't go away, so one second look is enough.
-            Verdict::Conflicting { certain: true, .. } => {
-                attempt == 0
-                    || previous
-                        .as_ref()
-                        .is_some_and(|previous| *previous != head && attempt < limits::HEAD_RETRIES)
-            }
-            Verdict::Conflicting { certain: false, .. } | Verdict::Fault(PeerFault::Lacks(_)) => {
-                attempt < limits::HEAD_RETRIES
-            }
-            _ => false,
-        };
+        let again = attempt < limits::HEAD_RETRIES
+            && match &verdict {
+                // Blocks that contradict one another go on doing so, unless the peer takes its
+                // own back: one second look is enough.
+                Verdict::Conflicting(conflict) if conflict.weight == Weight::Contradiction => {
+                    previous.as_ref() != Some(&head)
+                }
+                Verdict::Conflicting(_) | Verdict::Fault(PeerFault::Lacks(_)) => true,
+                _ => false,
+            };
         if !again {
-            return (peer, Some(head), verdict);
+            return Examined {
+                head: Some(head),
+                verdict,
+                started,
+            };
         }
-        if !matches!(verdict, Verdict::Conflicting { certain: true, .. }) {
-            sleep(limits::HEAD_RETRY_DELAY).await;
-        }
+        attempt += 1;
         previous = Some(head);
+        sleep(limits::HEAD_RETRY_DELAY).await;
     }
-    (
-        peer,
-        previous,
-        Verdict::Fault(PeerFault::Failed("no verdict".into())),
-    )
 }
 
 /// Holds a peer's head against our chain, and moves ours forward where the peer's is ahead.
@@ -327,16 +243,16 @@ async fn compare<TNetwork: Network>(
     context: &Context<TNetwork>,
     peer: TNetwork::PeerId,
     head: &ResponseHead,
+    started: &mut bool,
 ) -> Result<Verdict, PeerFault> {
-    let network = &*context.network;
-    if context.chain.is_empty() {
-        if let Some(verdict) = bootstrap(context, peer, head).await? {
-            return Ok(verdict);
-        }
+    if context.chain.is_empty()
+        && let Some(verdict) = bootstrap(context, peer, head, started).await?
+    {
+        return Ok(verdict);
     }
     let Some(ours) = context.chain.heads() else {
         // Given up in the meantime by a fallback.
-        return Ok(Verdict::Outdated("the sync was restarted".into()));
+        return Ok(restarted());
     };
 
     if head.election_hash == ours.election_head.hash {
@@ -354,35 +270,57 @@ async fn compare<TNetwork: Network>(
         return Ok(Verdict::Outdated("it is an epoch or more behind".into()));
     }
 
-    let locators = context
-        .chain
-        .read(|chain| chain.macro_locators())
-        .unwrap_or_default();
-    match requests::macro_chain(network, peer, locators).await? {
-        Some(chain) => {
-            let ids = chain
-                .epochs
-                .into_iter()
-                .chain(chain.checkpoint.map(|block| block.hash));
-            for hash in ids {
-                let block = requests::macro_block(network, peer, &hash).await?;
-                if let Some(verdict) = advance(context, block).await {
-                    return Ok(verdict);
-                }
+    follow(context, peer, head).await
+}
+
+/// Moves our chain forward by all macro blocks that the peer names after ours.
+async fn follow<TNetwork: Network>(
+    context: &Context<TNetwork>,
+    peer: TNetwork::PeerId,
+    head: &ResponseHead,
+) -> Result<Verdict, PeerFault> {
+    let network = &*context.network;
+    loop {
+        let Some((locators, before)) = context
+            .chain
+            .read(|chain| (chain.macro_locators(), chain.macro_head().block_number()))
+        else {
+            return Ok(restarted());
+        };
+        let Some(named) = requests::macro_chain(network, peer, locators).await? else {
+            return unknown_to_peer(context, peer, head).await;
+        };
+        let hashes = named
+            .epochs
+            .into_iter()
+            .chain(named.checkpoint.map(|block| block.hash));
+        let mut blocks = stream::iter(hashes)
+            .map(|hash| async move { requests::macro_block(network, peer, &hash).await })
+            .buffered(limits::MACRO_BLOCKS_IN_FLIGHT);
+        while let Some(block) = blocks.next().await {
+            if let Some(verdict) = advance(context, block?).await {
+                return Ok(verdict);
             }
-            let ours = context.chain.heads();
-            Ok(match ours {
-                Some(ours)
-                    if ours.election_head.hash == head.election_hash
-                        && ours.macro_head.hash == head.macro_hash =>
-                {
-                    Verdict::Good
-                }
-                _ => Verdict::conflict("its head is not on the macro chain it names", None, false),
-            })
         }
-        None => unknown_to_peer(context, peer, head).await,
+        let Some(ours) = context.chain.heads() else {
+            return Ok(restarted());
+        };
+        if ours.election_head.hash == head.election_hash && ours.macro_head.hash == head.macro_hash
+        {
+            return Ok(Verdict::Good);
+        }
+        // An answer names so many epochs at most, so there may be more to come.
+        if ours.macro_head.number == before {
+            return Ok(Verdict::doubt(
+                "its head is not on the macro chain that it names",
+            ));
+        }
     }
+}
+
+/// What to say of a peer when our chain was given up meanwhile.
+fn restarted() -> Verdict {
+    Verdict::Outdated("the sync was restarted".into())
 }
 
 /// Adopts the peer's macro state as our first. `None` once there is a chain to compare with.
@@ -390,6 +328,7 @@ async fn bootstrap<TNetwork: Network>(
     context: &Context<TNetwork>,
     peer: TNetwork::PeerId,
     head: &ResponseHead,
+    started: &mut bool,
 ) -> Result<Option<Verdict>, PeerFault> {
     let network = &*context.network;
     let at_election = head.macro_hash == head.election_hash;
@@ -414,14 +353,14 @@ async fn bootstrap<TNetwork: Network>(
     }
     if election.block_number() == anchor.block_number && head.election_hash != anchor.hash {
         let reason = "its election block is not the pinned one";
-        return Ok(Some(Verdict::conflict(reason, election, true)));
+        return Ok(Some(Verdict::contradiction(reason, election)));
     }
 
     let mut draft = match context.chain.draft(election.clone()) {
         Ok(draft) => draft,
         Err(error) => {
             let reason = format!("its election block is invalid: {error}");
-            return Ok(Some(Verdict::conflict(reason, election, true)));
+            return Ok(Some(Verdict::contradiction(reason, election)));
         }
     };
     if let Some(checkpoint) = checkpoint {
@@ -432,10 +371,10 @@ async fn bootstrap<TNetwork: Network>(
         };
         if let Err(error) = pushed {
             let reason = format!("its checkpoint does not fit its election block: {error}");
-            return Ok(Some(Verdict::conflict(reason, checkpoint, true)));
+            return Ok(Some(Verdict::contradiction(reason, checkpoint)));
         }
     }
-    context.chain.start(draft, Trust::Optimistic);
+    *started |= context.chain.start(draft, Trust::Optimistic);
     Ok(None)
 }
 
@@ -474,10 +413,9 @@ async fn advance<TNetwork: Network>(
             .read(|chain| block.is_election() && chain.contradicts(number, &block.header.hash()));
         return match (known, contradicts) {
             (Some(true), _) => None,
-            (_, Some(true)) => Some(Verdict::conflict(
+            (_, Some(true)) => Some(Verdict::contradiction(
                 "another election block than ours",
                 block,
-                true,
             )),
             _ => Some(Verdict::Outdated("it is a batch or more behind".into())),
         };
@@ -485,19 +423,17 @@ async fn advance<TNetwork: Network>(
     if number == ours.macro_head.number {
         return match block.header.hash() == ours.macro_head.hash {
             true => None,
-            false => Some(Verdict::conflict(
+            false => Some(Verdict::contradiction(
                 "another macro block than ours",
                 block,
-                true,
             )),
         };
     }
 
     let refuse = |error: String| {
-        Some(Verdict::conflict(
+        Some(Verdict::contradiction(
             format!("its macro block is not valid on ours: {error}"),
             block.clone(),
-            true,
         ))
     };
     let unproven = match context
@@ -509,7 +445,7 @@ async fn advance<TNetwork: Network>(
         Ok(Inspected::Unproven(unproven)) => *unproven,
         Err(error) => return refuse(error.to_string()),
     };
-    let proven = match super::prove(unproven, &*context.verifier, &context.chain).await {
+    let proven = match context.prove(unproven).await {
         Ok(proven) => proven,
         Err(error) => return refuse(error.to_string()),
     };
@@ -528,7 +464,7 @@ async fn unknown_to_peer<TNetwork: Network>(
     let block = requests::macro_block(&*context.network, peer, &head.election_hash).await?;
     let number = block.block_number();
     let Some(ours) = context.chain.heads() else {
-        return Ok(Verdict::Outdated("the sync was restarted".into()));
+        return Ok(restarted());
     };
     let contradicts = context
         .chain
@@ -536,16 +472,15 @@ async fn unknown_to_peer<TNetwork: Network>(
         == Some(true);
     let genesis = context.chain.params.genesis();
     Ok(if contradicts || number > ours.election_head.number {
-        Verdict::conflict("another election block than ours", block, true)
+        Verdict::contradiction("another election block than ours", block)
     } else if number == ours.election_head.number {
         // Our chain moved on while we asked.
-        Verdict::conflict("it does not know our election block", None, false)
+        Verdict::doubt("it does not know our election block")
     } else if number == genesis.block_number && head.election_hash == genesis.hash {
         Verdict::Outdated("it is still at genesis".into())
     } else {
-        Verdict::Unlinked(
-            head.election_hash.clone(),
-            "it is many epochs behind".into(),
-        )
+        // Nothing links it to us. It may be in the middle of its own sync, or it may be us who
+        // follow a liar: one peer can't tell, see the handling of outdated peers in consensus.
+        Verdict::Outdated("it is many epochs behind".into())
     })
 }

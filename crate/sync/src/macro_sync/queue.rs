@@ -94,6 +94,8 @@ impl<TNetwork: Network> MacroQueue<TNetwork> {
     pub(super) fn remove_peer(&mut self, peer: &TNetwork::PeerId) {
         for entry in &mut self.entries {
             entry.supporters.retain(|supporter| supporter != peer);
+            // Should it come back, it is another connection that may deliver.
+            entry.asked.remove(peer);
         }
         let orphaned = self
             .entries
@@ -141,9 +143,6 @@ impl<TNetwork: Network> MacroQueue<TNetwork> {
             if entry.in_flight || entry.block.is_some() {
                 continue;
             }
-            if entry.asked.len() >= limits::MACRO_BLOCK_ATTEMPTS {
-                continue;
-            }
             // Whoever has the least to do: spread by position, so that blocks come from several.
             let candidates: Vec<_> = entry
                 .supporters
@@ -178,11 +177,10 @@ impl<TNetwork: Network> MacroQueue<TNetwork> {
             return QueueState::Ready;
         }
         let exhausted = !front.in_flight
-            && (front.asked.len() >= limits::MACRO_BLOCK_ATTEMPTS
-                || front
-                    .supporters
-                    .iter()
-                    .all(|peer| front.asked.contains(peer)));
+            && front
+                .supporters
+                .iter()
+                .all(|peer| front.asked.contains(peer));
         if !exhausted {
             return QueueState::Waiting;
         }

@@ -11,3 +11,6 @@
 mod support;
 
 mod happy;
+mod liars;
+mod live;
+mod outcomes;

@@ -21,7 +21,11 @@ use pico_sync::{
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 
-use super::blocks::{self, TOP};
+use super::{
+    blocks::{self, TOP},
+    network::MemoryNetwork,
+    peer::Peer,
+};
 
 /// Longest wait for an event, in virtual time unless the network is real.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -157,7 +161,12 @@ impl Engine {
 
     /// The next event, or `None` once the engine has ended.
     pub async fn next(&mut self) -> Option<SyncEvent> {
-        let event = self.events.next().await?.expect("this reader keeps up").event;
+        let event = self
+            .events
+            .next()
+            .await?
+            .expect("this reader keeps up")
+            .event;
         self.log.push(event.clone());
         Some(event)
     }
@@ -183,7 +192,11 @@ impl Engine {
             Ok(Some(line)) => line,
             end => panic!(
                 "no event {starts:?} before {}; since then:\n{}",
-                if end.is_err() { "the time was up" } else { "the end" },
+                if end.is_err() {
+                    "the time was up"
+                } else {
+                    "the end"
+                },
                 lines(&self.log[seen..]).join("\n")
             ),
         }
@@ -201,6 +214,28 @@ impl Engine {
         let seen = self.log.len();
         let end = tokio::time::Instant::now() + time;
         while let Ok(Some(_)) = tokio::time::timeout_at(end, self.next()).await {}
+        lines(&self.log[seen..])
+    }
+
+    /// Lets the chain go on, a block a second, known to and gossiped by `peers`. The engine must
+    /// follow, however it stands with the macro state.
+    pub async fn live(
+        &mut self,
+        network: &MemoryNetwork,
+        peers: &[Arc<Peer>],
+        blocks: u32,
+    ) -> Vec<String> {
+        let seen = self.log.len();
+        let chain = peers[0].chain();
+        let start = peers[0].height() + 1;
+        for number in start..start + blocks {
+            for peer in peers {
+                peer.set_height(number);
+            }
+            let source = peers[number as usize % peers.len()].id;
+            network.gossip(source, chain.header(number)).await;
+            self.run_for(Duration::from_secs(1)).await;
+        }
         lines(&self.log[seen..])
     }
 
@@ -238,16 +273,14 @@ impl Engine {
     }
 
     /// Takes in what was said already.
-    pub fn catch_up(&mut self) {
-        while let Some(Some(event)) = self.events.next().now_or_never() {
-            self.log.push(event.expect("this reader keeps up").event);
-        }
+    pub async fn catch_up(&mut self) {
+        self.run_for(Duration::from_millis(1)).await;
     }
 
     /// Closes the engine, waits for its end, and checks what must hold of every run: each event
     /// reached every reader, in an order that makes sense, and the state is what they say.
     pub async fn finish(mut self) -> Vec<String> {
-        self.catch_up();
+        self.catch_up().await;
         check_events(&self.log, &self.snapshot());
         self.handle.close();
         self.handle.close();
@@ -255,7 +288,7 @@ impl Engine {
             .await
             .expect("a closed engine ends")
             .expect("the engine does not panic");
-        self.catch_up();
+        self.catch_up().await;
         assert_eq!(self.snapshot().consensus, ConsensusState::Closed);
         assert_eq!(
             self.log.last(),
@@ -266,7 +299,8 @@ impl Engine {
 
         let mut witnessed = Vec::new();
         let mut missed = 0;
-        while let Some(Some(event)) = self.witness.next().now_or_never() {
+        let soon = Duration::from_millis(1);
+        while let Ok(Some(event)) = tokio::time::timeout(soon, self.witness.next()).await {
             match event {
                 Ok(event) => witnessed.push(event.event),
                 Err(BroadcastStreamRecvError::Lagged(n)) => missed += n as usize,

@@ -150,8 +150,7 @@ impl MemoryNetwork {
             source,
         };
         // Over the wire and back, as a real one.
-        let header =
-            BlockHeaderMessage::deserialize_from_vec(&header.serialize_to_vec()).unwrap();
+        let header = BlockHeaderMessage::deserialize_from_vec(&header.serialize_to_vec()).unwrap();
         let senders: Vec<_> = self.state.lock().gossip.iter().cloned().collect();
         for sender in senders {
             let _ = sender.send((header.clone(), id)).await;
@@ -161,15 +160,16 @@ impl MemoryNetwork {
 
     /// What the engine made of a gossiped message, once it has made up its mind.
     pub async fn verdict(&self, id: MessageId) -> &'static str {
-        self.wait("a verdict", |state| {
-            state.verdicts.get(&id.number).copied()
-        })
-        .await
+        self.wait("a verdict", |state| state.verdicts.get(&id.number).copied())
+            .await
     }
 
-    /// How many messages still wait for their verdict.
-    pub fn undecided(&self) -> u64 {
-        self.messages.load(Ordering::Relaxed) - self.state.lock().verdicts.len() as u64
+    /// Numbers of the messages that still wait for their verdict.
+    pub fn undecided(&self) -> Vec<u64> {
+        let state = self.state.lock();
+        (0..self.messages.load(Ordering::Relaxed))
+            .filter(|number| !state.verdicts.contains_key(number))
+            .collect()
     }
 
     /// Resolves once a peer is banned.
@@ -448,9 +448,8 @@ impl Network for MemoryNetwork {
         let _counted = InFlight::new(self);
         let bytes = self.ask(question, id).await?;
         // What a real network says of an answer that it can't decode.
-        Req::Response::deserialize_from_vec(&bytes).map_err(|_| {
-            OutboundRequestError::Other("the answer can't be decoded".into()).into()
-        })
+        Req::Response::deserialize_from_vec(&bytes)
+            .map_err(|_| OutboundRequestError::Other("the answer can't be decoded".into()).into())
     }
 
     fn receive_messages<M: Message>(&self) -> BoxStream<'static, (M, PeerId)> {

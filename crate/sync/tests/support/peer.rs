@@ -106,7 +106,13 @@ pub struct Peer {
 impl Peer {
     /// An honest peer that knows `chain` up to block `height`.
     pub fn honest(id: u32, chain: &Arc<Blocks>, height: u32) -> Arc<Self> {
-        Self::new(id, chain, height, Services::provided(NodeType::History), None)
+        Self::new(
+            id,
+            chain,
+            height,
+            Services::provided(NodeType::History),
+            None,
+        )
     }
 
     /// A peer that offers no services.
@@ -179,6 +185,10 @@ impl Peer {
         script: impl Fn(&Question, Reply) -> (Duration, Reply) + Send + Sync + 'static,
     ) {
         self.standing.write().script = Some(Box::new(script));
+    }
+
+    pub fn chain(&self) -> Arc<Blocks> {
+        self.standing.read().chain.clone()
     }
 
     pub fn height(&self) -> u32 {
