@@ -8,9 +8,8 @@ use nimiq_database::mdbx::{DatabaseConfig, MdbxDatabase};
 use nimiq_primitives::policy::Policy;
 use nimiq_utils::time::OffsetTime;
 use parking_lot::RwLock;
-use tempfile::TempDir;
 
-use super::{ChainError, NETWORK_ID, init_policy};
+use super::{ChainError, NETWORK_ID, folder::Folder, init_policy};
 
 /// The file MDBX keeps a database in.
 const DATABASE_FILE: &str = "mdbx.dat";
@@ -26,7 +25,7 @@ pub struct ChainData {
     /// Its database.
     pub database: MdbxDatabase,
     // Dropped last: the database lies in it.
-    directory: Arc<TempDir>,
+    directory: Arc<Folder>,
 }
 
 impl std::fmt::Debug for ChainData {
@@ -42,7 +41,7 @@ impl ChainData {
     /// A chain that consists of the genesis block, in a new folder below `parent` or the system's
     /// for temporary files.
     pub(super) fn create(parent: Option<&Path>, keep_all_epochs: bool) -> Result<Self, ChainError> {
-        Self::open(temp_dir(parent)?, keep_all_epochs)
+        Self::open(Folder::create(parent)?, keep_all_epochs)
     }
 
     /// A copy in a folder of its own.
@@ -51,7 +50,7 @@ impl ChainData {
         parent: Option<&Path>,
         keep_all_epochs: bool,
     ) -> Result<Self, ChainError> {
-        let directory = temp_dir(parent)?;
+        let directory = Folder::create(parent)?;
         let target = directory.path().join(DATABASE_FILE);
         {
             // As long as the chain can't be extended no transaction is under way, and what is
@@ -67,7 +66,7 @@ impl ChainData {
         Self::open(directory, keep_all_epochs)
     }
 
-    fn open(directory: TempDir, keep_all_epochs: bool) -> Result<Self, ChainError> {
+    fn open(directory: Folder, keep_all_epochs: bool) -> Result<Self, ChainError> {
         let (database, blockchain) = open_blockchain(directory.path(), keep_all_epochs)?;
         Ok(Self {
             blockchain,
@@ -105,17 +104,4 @@ fn open_blockchain(
         Arc::new(OffsetTime::new()),
     )?;
     Ok((database, Arc::new(RwLock::new(blockchain))))
-}
-
-fn temp_dir(parent: Option<&Path>) -> Result<TempDir, ChainError> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix("pico-node-");
-    match parent {
-        Some(parent) => builder.tempdir_in(parent),
-        None => builder.tempdir(),
-    }
-    .map_err(|source| ChainError::Io {
-        path: parent.map_or_else(std::env::temp_dir, Path::to_path_buf),
-        source,
-    })
 }

@@ -1,6 +1,6 @@
 //! Chains of real blocks, made to order.
 //!
-//! A [`ScriptedChain`] is a full [`Blockchain`] in a temporary database together with the keys of
+//! A [`ScriptedChain`] is a full [`Blockchain`](nimiq_blockchain::Blockchain) in a temporary database together with the keys of
 //! the only validator of `unit-albatross`, so it can be extended at will, far faster than one block
 //! a second. [`ValidatorKeys`] signs blocks as that validator (or as one that was never elected),
 //! and [`Mutation`] makes every kind of block that a light client must refuse.
@@ -9,6 +9,7 @@
 
 mod data;
 mod error;
+mod folder;
 mod keys;
 mod mutation;
 mod produce;
