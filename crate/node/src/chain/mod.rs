@@ -1,9 +1,10 @@
 //! Chains of real blocks, made to order.
 //!
-//! A [`ScriptedChain`] is a full [`Blockchain`](nimiq_blockchain::Blockchain) in a temporary database together with the keys of
-//! the only validator of `unit-albatross`, so it can be extended at will, far faster than one block
-//! a second. [`ValidatorKeys`] signs blocks as that validator (or as one that was never elected),
-//! and [`Mutation`] makes every kind of block that a light client must refuse.
+//! A [`ScriptedChain`] is a full [`Blockchain`](nimiq_blockchain::Blockchain) in a temporary
+//! database together with the keys of the only validator of `unit-albatross`, so it can be extended
+//! at will, far faster than one block a second. [`ValidatorKeys`] signs blocks as that validator (or
+//! as one that was never elected), and [`Mutation`] makes every kind of block that a light client
+//! must refuse.
 //!
 //! Serving a chain to peers is the business of the modules `node` and `liar`.
 
