@@ -1,5 +1,10 @@
 //! What our light chain holds to on its own, without another one to compare it with.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::result_large_err
+)]
 
 mod pool;
 

@@ -3,6 +3,7 @@
 //!
 //! `PICO_TEST_SEED` and `PICO_TEST_CASES` change what is tried and how much of it.
 #![allow(
+    clippy::result_large_err,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -46,7 +47,7 @@ fn chain_before(number: u32) -> LightChain {
         chain.commit(proven).unwrap();
     };
     let macro_blocks = (232..number).step_by(32);
-    let last = macro_blocks.clone().last().unwrap_or(200);
+    let last = macro_blocks.clone().next_back().unwrap_or(200);
     macro_blocks.for_each(|number| push(world.block(number), Route::Macro));
     world
         .range(last + 1, number - 1)

@@ -24,7 +24,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stdout
+    clippy::print_stdout,
+    clippy::result_large_err
 )]
 
 #[path = "../pool/mod.rs"]
@@ -45,10 +46,10 @@ fn verdicts_and_heads_are_those_of_a_node() {
     let cases = pool::number_from_env("PICO_TEST_CASES").unwrap_or(10_000);
     println!("PICO_TEST_SEED={} PICO_TEST_CASES={cases}", pool::seed());
     let started = Instant::now();
-    let stages = stages();
+    let mut tally = Tally::default();
+    let stages = stages(&mut tally);
     println!("{} stages after {:?}", stages.len(), started.elapsed());
 
-    let mut tally = Tally::default();
     let mut number = 0;
     while tally.sequences < cases {
         // Each scenario has its own random numbers, so that one can be looked at alone.

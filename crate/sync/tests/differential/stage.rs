@@ -237,8 +237,8 @@ impl Timeline {
     }
 }
 
-/// All stages.
-pub(crate) fn stages() -> Vec<Stage> {
+/// All stages. What is pushed on the way to them is compared and counted, too.
+pub(crate) fn stages(tally: &mut Tally) -> Vec<Stage> {
     let world = World::get();
     let committee = &world.committee[..];
     let validator = std::slice::from_ref(&world.validator);
@@ -281,8 +281,10 @@ pub(crate) fn stages() -> Vec<Stage> {
     forged.extend(455).conclude(validator, BitSet::new());
     forged.extend(459).stage("one validator again");
 
-    [real.stages, jumped.stages, forged.stages]
-        .into_iter()
-        .flatten()
-        .collect()
+    let mut stages = Vec::new();
+    for timeline in [real, jumped, forged] {
+        stages.extend(timeline.stages);
+        tally.add(timeline.tally);
+    }
+    stages
 }

@@ -80,6 +80,20 @@ impl Tally {
         *self.notes.entry(what).or_default() += 1;
     }
 
+    /// Adds what happened elsewhere.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.sequences += other.sequences;
+        self.pushes += other.pushes;
+        for (name, count) in other.verdicts {
+            *self.verdicts.entry(name).or_default() += count;
+        }
+        for (note, count) in other.notes {
+            *self.notes.entry(note).or_default() += count;
+        }
+        self.ours += other.ours;
+        self.theirs += other.theirs;
+    }
+
     /// Runs one side's push on its clock.
     pub(crate) fn time<T>(&mut self, ours: bool, f: impl FnOnce() -> T) -> T {
         let started = Instant::now();
