@@ -2,11 +2,12 @@
 //
 //     node scripts/build.mjs [--dev] [--out DIR]
 //
-// `--dev` skips the size optimisation, which is most of the time. Nothing is done again that is up to date.
+// `--dev` skips the size optimisation and keeps the names of functions, for profiles. Nothing is done again that is up
+// to date.
 // The tools come from `setup.mjs build`.
 
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { brotliCompressSync, constants } from 'node:zlib';
@@ -53,7 +54,8 @@ async function core(wasm, out, dev) {
     const inputs = [wasm, join(root, 'scripts/build.mjs'), join(root, 'scripts/lib/glue.mjs')];
     const outputs = ['core.js', 'core.d.ts', 'types.d.ts', 'core_bg.wasm'].map((name) => join(out, name));
     await unlessFresh(out, 'core', inputs, outputs, dev ? 'dev' : 'small', async () => {
-        const glue = join(scratch(out), 'glue');
+        // A folder of its own: two builds at a time must not take each other's files.
+        const glue = mkdtempSync(join(scratch(out), 'glue-'));
         await step('Making the JavaScript glue', () =>
             run('wasm-bindgen', [wasm, '--target', 'web', '--out-dir', glue, '--out-name', 'core', '--remove-producers-section']),
         );
@@ -66,11 +68,12 @@ async function core(wasm, out, dev) {
         const features = WASM_FEATURES.map((feature) => `--enable-${feature}`);
         // LLVM has optimised for size with the whole program in view. Measured on this client, `-O1` takes
         // 15 s; `-Oz` takes many minutes in its inliner, and without that comes out larger after brotli.
-        const level = ['-O1'];
-        await step(`Optimising the WebAssembly (${level[0]})`, () =>
-            run('wasm-opt', [plain, '-o', optimised, ...level, '--strip-producers', '--strip-debug', ...features]),
-        );
-        copyFileSync(optimised, join(out, 'core_bg.wasm'));
+        if (!dev) {
+            await step('Optimising the WebAssembly', () =>
+                run('wasm-opt', [plain, '-o', optimised, '-O1', '--strip-producers', '--strip-debug', ...features]),
+            );
+        }
+        copyFileSync(dev ? plain : optimised, join(out, 'core_bg.wasm'));
         rmSync(glue, { recursive: true });
     });
 }

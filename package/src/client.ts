@@ -76,6 +76,8 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
     async #start(module: WebAssembly.Module, options: ClientOptions): Promise<void> {
         const instance = await Instance.start(module, (error) => this.#finish(error));
         this.#instance = instance;
+        // Instantiating and starting each take a while: not in one go, the page has other things to do.
+        await nextTask();
         const bridge: Bridge = {
             event: (event) => this.#event(event),
             log: logSink(options?.logger),
@@ -317,6 +319,18 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
 
 function defaultWorker(): Worker {
     return new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'pico-sync' });
+}
+
+/** Resolves in a task of its own, soon also in a page out of sight, where timers are held back. */
+function nextTask(): Promise<void> {
+    return new Promise((resolve) => {
+        const { port1, port2 } = new MessageChannel();
+        port1.onmessage = () => {
+            port1.close();
+            resolve();
+        };
+        port2.postMessage(null);
+    });
 }
 
 function closed(): PicoSyncError {
