@@ -138,7 +138,7 @@ static NETWORKS: [NetworkParams; 4] = [
         name: "unit-albatross",
         genesis_number: 200,
         genesis_hash: hex32("4f8f18fcfe98ccacee0745b6aa69365cd28c836f962d577de57f04aa17fe54a1"),
-        genesis_timestamp: 1_635_581_060_999,
+        genesis_timestamp: 1_635_581_060_000,
         checkpoint: None,
         seeds: &[],
         policy: nimiq_primitives::policy::TEST_POLICY,
