@@ -33,7 +33,7 @@ const STAGES = {
     rust: ['Rust tests, native', () => cargo(['test', '--locked', '--workspace', '--no-fail-fast'], { label: 'rust', packages: ['pico-node'] })],
     wasm: [
         'Rust tests, in headless Chrome',
-        () => run('wasm-pack', ['test', '--headless', '--chrome', 'crate/client', '--', '--locked'], { label: 'wasm' }),
+        () => run('wasm-pack', ['test', '--headless', '--chrome', 'crate/client', '--locked'], { label: 'wasm' }),
     ],
     lint: [
         'Clippy finds nothing, natively and for wasm',
