@@ -45,7 +45,10 @@ pub struct ClientError {
 impl ClientError {
     /// An error of kind `code`.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self {
+            code,
+            message: message.into(),
+        }
     }
 }
 

@@ -7,7 +7,11 @@ use serde::Serialize;
 
 /// Something that the network reports.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
 pub enum NetworkEvent {
     /// A peer can be used.
     PeerJoined {
@@ -42,19 +46,32 @@ pub enum NetworkEvent {
 impl From<NetworkNotice> for NetworkEvent {
     fn from(notice: NetworkNotice) -> Self {
         match notice {
-            NetworkNotice::PeerJoined { peer_id, address, transport, services: _ } => {
-                Self::PeerJoined {
-                    peer_id: peer_id.to_string(),
-                    address: address.to_string(),
-                    transport: transport.as_str(),
-                }
-            }
-            NetworkNotice::PeerLeft { peer_id, reason, cause: _ } => {
-                Self::PeerLeft { peer_id: peer_id.to_string(), reason }
-            }
-            NetworkNotice::DialFailed { address, reason, error: _ } => {
-                Self::DialFailed { address: address.to_string(), reason }
-            }
+            NetworkNotice::PeerJoined {
+                peer_id,
+                address,
+                transport,
+                services: _,
+            } => Self::PeerJoined {
+                peer_id: peer_id.to_string(),
+                address: address.to_string(),
+                transport: transport.as_str(),
+            },
+            NetworkNotice::PeerLeft {
+                peer_id,
+                reason,
+                cause: _,
+            } => Self::PeerLeft {
+                peer_id: peer_id.to_string(),
+                reason,
+            },
+            NetworkNotice::DialFailed {
+                address,
+                reason,
+                error: _,
+            } => Self::DialFailed {
+                address: address.to_string(),
+                reason,
+            },
         }
     }
 }
@@ -83,7 +100,11 @@ pub struct Head {
 
 impl From<&BlockRef> for Head {
     fn from(block: &BlockRef) -> Self {
-        Self { block_number: block.number, hash: block.hash.to_hex(), timestamp: block.timestamp }
+        Self {
+            block_number: block.number,
+            hash: block.hash.to_hex(),
+            timestamp: block.timestamp,
+        }
     }
 }
 
@@ -181,5 +202,8 @@ const SERVICES: [(Services, &str); 8] = [
     (Services::MEMPOOL, "mempool"),
     (Services::TRANSACTION_INDEX, "transaction-index"),
     (Services::VALIDATOR, "validator"),
-    (Services::PRE_GENESIS_TRANSACTIONS, "pre-genesis-transactions"),
+    (
+        Services::PRE_GENESIS_TRANSACTIONS,
+        "pre-genesis-transactions",
+    ),
 ];

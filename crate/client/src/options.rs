@@ -94,8 +94,11 @@ impl Options {
     /// # Errors
     /// `invalid-options`, naming the block number.
     pub fn check_checkpoint(&self) -> Result<(), ClientError> {
-        let Some(Anchor { block_number, .. }) = self.checkpoint else { return Ok(()) };
-        if block_number >= Policy::genesis_block_number() && Policy::is_election_block_at(block_number)
+        let Some(Anchor { block_number, .. }) = self.checkpoint else {
+            return Ok(());
+        };
+        if block_number >= Policy::genesis_block_number()
+            && Policy::is_election_block_at(block_number)
         {
             return Ok(());
         }
@@ -108,7 +111,10 @@ impl Options {
 
     /// Whether this is a network for development, whose peers live on the machine or next to it.
     pub fn is_private_network(&self) -> bool {
-        matches!(self.network.network_id, NetworkId::DevAlbatross | NetworkId::UnitAlbatross)
+        matches!(
+            self.network.network_id,
+            NetworkId::DevAlbatross | NetworkId::UnitAlbatross
+        )
     }
 
     fn read(value: &Value, problems: &mut Problems) -> Self {
@@ -121,18 +127,30 @@ impl Options {
         if let (Some(min), Some(desired)) = (min_peers, desired_peers)
             && desired < min
         {
-            problems.add(format!("desiredPeers: {desired} is less than minPeers, {min}"));
+            problems.add(format!(
+                "desiredPeers: {desired} is less than minPeers, {min}"
+            ));
         }
         // Whoever asks for few peers only needs few; whoever needs many must hold as many.
         let min_peers = min_peers
             .unwrap_or_else(|| DEFAULT_MIN_PEERS.min(desired_peers.unwrap_or(DEFAULT_MIN_PEERS)));
         let desired_peers = desired_peers.unwrap_or_else(|| DEFAULT_DESIRED_PEERS.max(min_peers));
         transports(value.get("transports"), problems);
-        choice("storage", value.get("storage"), &[("indexeddb", ()), ("memory", ())], problems);
+        choice(
+            "storage",
+            value.get("storage"),
+            &[("indexeddb", ()), ("memory", ())],
+            problems,
+        );
         verifying_key(value.get("verifyingKey"), problems);
         foreign("worker", value.get("worker"), "not a function", problems);
         foreign("logger", value.get("logger"), "not a function", problems);
-        foreign("signal", value.get("signal"), "not an AbortSignal", problems);
+        foreign(
+            "signal",
+            value.get("signal"),
+            "not an AbortSignal",
+            problems,
+        );
         Self {
             network,
             peers: peers(value.get("peers"), network, problems),
@@ -178,7 +196,9 @@ pub fn log_level(value: &Value) -> Result<LevelFilter, ClientError> {
     if level.is_none() && *value == Value::Absent {
         problems.invalid("logLevel", value, "not a log level");
     }
-    problems.into_result().map(|()| level.unwrap_or(LevelFilter::Warn))
+    problems
+        .into_result()
+        .map(|()| level.unwrap_or(LevelFilter::Warn))
 }
 
 /// Everything that is wrong, so that it can be said at once.
@@ -228,7 +248,11 @@ fn network(value: &Value, problems: &mut Problems) -> &'static NetworkParams {
 fn peers(value: &Value, network: &NetworkParams, problems: &mut Problems) -> Vec<Multiaddr> {
     let items = match value {
         Value::Absent => {
-            return network.seeds.iter().filter_map(|seed| seed.parse().ok()).collect();
+            return network
+                .seeds
+                .iter()
+                .filter_map(|seed| seed.parse().ok())
+                .collect();
         }
         Value::List(items) => items,
         other => {
@@ -237,10 +261,17 @@ fn peers(value: &Value, network: &NetworkParams, problems: &mut Problems) -> Vec
         }
     };
     if items.len() > MAX_ADDRESSES {
-        problems.invalid("peers", value, &format!("more than the {MAX_ADDRESSES} that can be listed"));
+        problems.invalid(
+            "peers",
+            value,
+            &format!("more than the {MAX_ADDRESSES} that can be listed"),
+        );
         return Vec::new();
     }
-    items.iter().filter_map(|item| address("peers", item, problems)).collect()
+    items
+        .iter()
+        .filter_map(|item| address("peers", item, problems))
+        .collect()
 }
 
 fn address(option: &str, value: &Value, problems: &mut Problems) -> Option<Multiaddr> {
@@ -268,10 +299,16 @@ fn address(option: &str, value: &Value, problems: &mut Problems) -> Option<Multi
 /// lacks its transport.
 pub fn multiaddr(value: &Value) -> Result<Multiaddr, ClientError> {
     let mut problems = Problems::default();
-    match (address("multiaddr", value, &mut problems), problems.into_result()) {
+    match (
+        address("multiaddr", value, &mut problems),
+        problems.into_result(),
+    ) {
         (Some(address), Ok(())) => Ok(address),
         (_, Err(error)) => Err(error),
-        (None, Ok(())) => Err(ClientError::new(ErrorCode::InvalidOptions, "multiaddr: missing")),
+        (None, Ok(())) => Err(ClientError::new(
+            ErrorCode::InvalidOptions,
+            "multiaddr: missing",
+        )),
     }
 }
 
@@ -285,7 +322,10 @@ pub fn peer_id(value: &Value) -> Result<PeerId, ClientError> {
         _ => None,
     };
     parsed.ok_or_else(|| {
-        ClientError::new(ErrorCode::InvalidOptions, format!("peerId: {value} is not a peer id"))
+        ClientError::new(
+            ErrorCode::InvalidOptions,
+            format!("peerId: {value} is not a peer id"),
+        )
     })
 }
 
@@ -296,12 +336,16 @@ fn transports(value: &Value, problems: &mut Problems) {
         other => return problems.invalid("transports", other, "not an array of transports"),
     };
     let known = [("websocket", true), ("webrtc", false)];
-    let chosen: Vec<_> =
-        items.iter().map(|item| choice("transports", item, &known, problems)).collect();
+    let chosen: Vec<_> = items
+        .iter()
+        .map(|item| choice("transports", item, &known, problems))
+        .collect();
     if chosen.is_empty() {
         problems.add("transports: [] leaves nothing to connect with".to_owned());
     } else if chosen.iter().all(|available| *available == Some(false)) {
-        problems.unsupported.push("transports: 'webrtc' is not available yet".to_owned());
+        problems
+            .unsupported
+            .push("transports: 'webrtc' is not available yet".to_owned());
     }
 }
 
@@ -325,9 +369,16 @@ fn checkpoint(value: &Value, problems: &mut Problems) -> Option<Anchor> {
         _ => None,
     };
     if hash.is_none() {
-        problems.invalid("checkpoint.hash", text, "not a hash of 64 hexadecimal digits");
+        problems.invalid(
+            "checkpoint.hash",
+            text,
+            "not a hash of 64 hexadecimal digits",
+        );
     }
-    Some(Anchor { block_number: block_number?, hash: hash?.into() })
+    Some(Anchor {
+        block_number: block_number?,
+        hash: hash?.into(),
+    })
 }
 
 fn verifying_key(value: &Value, problems: &mut Problems) {
@@ -335,7 +386,11 @@ fn verifying_key(value: &Value, problems: &mut Problems) {
         Value::Absent => {}
         // Proofs are not used yet, signatures take their place: the key is fine but has no effect.
         Value::Bytes(key) if (1..=MAX_VERIFYING_KEY).contains(&key.len()) => {}
-        other => problems.invalid("verifyingKey", other, "not a Uint8Array with a verifying key"),
+        other => problems.invalid(
+            "verifyingKey",
+            other,
+            "not a Uint8Array with a verifying key",
+        ),
     }
 }
 
@@ -362,7 +417,11 @@ fn count(option: &str, value: &Value, problems: &mut Problems) -> Option<usize> 
     }
     let count = whole(value, 1, MAX_PEERS);
     if count.is_none() {
-        problems.invalid(option, value, &format!("not a whole number from 1 to {MAX_PEERS}"));
+        problems.invalid(
+            option,
+            value,
+            &format!("not a whole number from 1 to {MAX_PEERS}"),
+        );
     }
     count
 }

@@ -33,9 +33,10 @@ impl Value {
     /// The property `name` of an object; `Absent` if it has none, or is no object.
     pub fn get(&self, name: &str) -> &Self {
         match self {
-            Self::Record(entries) => {
-                entries.iter().find(|(key, _)| *key == name).map_or(&Self::Absent, |(_, value)| value)
-            }
+            Self::Record(entries) => entries
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map_or(&Self::Absent, |(_, value)| value),
             _ => &Self::Absent,
         }
     }

@@ -2,7 +2,9 @@
 #![cfg(not(target_family = "wasm"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use pico_sync::{BlockRef, ConsensusState, Outcome, Snapshot, SyncEvent, SyncerKind, TimedEvent, Trust};
+use pico_sync::{
+    BlockRef, ConsensusState, Outcome, Snapshot, SyncEvent, SyncerKind, TimedEvent, Trust,
+};
 use pico_sync_client::event::{ClientState, NetworkEvent, Peer, Timed};
 use serde_json::{Value, json};
 
@@ -22,14 +24,23 @@ fn events_of_the_network() {
             json!({"at": 7, "type": "peer-joined", "peerId": "12D3", "address": "/ip4/1.2.3.4/tcp/5/ws", "transport": "websocket"}),
         ),
         (
-            NetworkEvent::PeerLeft { peer_id: "12D3".to_owned(), reason: "it closed".to_owned() },
+            NetworkEvent::PeerLeft {
+                peer_id: "12D3".to_owned(),
+                reason: "it closed".to_owned(),
+            },
             json!({"at": 7, "type": "peer-left", "peerId": "12D3", "reason": "it closed"}),
         ),
         (
-            NetworkEvent::DialFailed { address: "/x".to_owned(), reason: "refused".to_owned() },
+            NetworkEvent::DialFailed {
+                address: "/x".to_owned(),
+                reason: "refused".to_owned(),
+            },
             json!({"at": 7, "type": "dial-failed", "address": "/x", "reason": "refused"}),
         ),
-        (NetworkEvent::Lagged { missed: 3 }, json!({"at": 7, "type": "lagged", "missed": 3})),
+        (
+            NetworkEvent::Lagged { missed: 3 },
+            json!({"at": 7, "type": "lagged", "missed": 3}),
+        ),
     ];
     for (event, expected) in cases {
         assert_eq!(value(&Timed { at: 7, event }), expected);
@@ -38,7 +49,11 @@ fn events_of_the_network() {
 
 #[test]
 fn events_of_the_engine() {
-    let event = SyncEvent::MacroSync { outcome: Outcome::Good, peer_id: "12D3".to_owned(), reason: None };
+    let event = SyncEvent::MacroSync {
+        outcome: Outcome::Good,
+        peer_id: "12D3".to_owned(),
+        reason: None,
+    };
     assert_eq!(
         value(&TimedEvent { at: 7, event }),
         json!({"at": 7, "type": "macro-sync", "outcome": "good", "peerId": "12D3"})
@@ -58,7 +73,11 @@ fn events_of_the_engine() {
 
 #[test]
 fn state() {
-    let block = |number| BlockRef { number, hash: [number as u8; 32].into(), timestamp: 1_000 };
+    let block = |number| BlockRef {
+        number,
+        hash: [number as u8; 32].into(),
+        timestamp: 1_000,
+    };
     let snapshot = Snapshot {
         consensus: ConsensusState::Established,
         trust: Trust::Verified,

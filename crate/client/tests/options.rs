@@ -50,7 +50,10 @@ fn nothing_given_means_defaults() {
 fn every_option_is_taken() {
     let options = parse(&[
         ("network", text("unit-albatross")),
-        ("peers", texts(&[WEBSOCKET, "/dns4/seed.example.com/tcp/443/wss"])),
+        (
+            "peers",
+            texts(&[WEBSOCKET, "/dns4/seed.example.com/tcp/443/wss"]),
+        ),
         ("mode", text("light")),
         ("verifyInBackground", Value::Bool(false)),
         ("minPeers", Value::Number(1.0)),
@@ -100,10 +103,22 @@ fn bad_values_are_named() {
         ("network", Value::Number(5.0), "5"),
         ("peers", text(WEBSOCKET), WEBSOCKET),
         ("peers", texts(&["nonsense"]), "nonsense"),
-        ("peers", texts(&["/ip4/127.0.0.1/tcp/99999/ws"]), "/ip4/127.0.0.1/tcp/99999/ws"),
-        ("peers", texts(&["/ip4/127.0.0.1/tcp/9100"]), "/ip4/127.0.0.1/tcp/9100"),
+        (
+            "peers",
+            texts(&["/ip4/127.0.0.1/tcp/99999/ws"]),
+            "/ip4/127.0.0.1/tcp/99999/ws",
+        ),
+        (
+            "peers",
+            texts(&["/ip4/127.0.0.1/tcp/9100"]),
+            "/ip4/127.0.0.1/tcp/9100",
+        ),
         ("peers", Value::List(vec![Value::Number(7.0)]), "7"),
-        ("peers", Value::List(vec![text(WEBSOCKET); 257]), "array of 257"),
+        (
+            "peers",
+            Value::List(vec![text(WEBSOCKET); 257]),
+            "array of 257",
+        ),
         ("mode", text("full"), "'full'"),
         ("mode", Value::Bool(true), "true"),
         ("verifyInBackground", text("yes"), "'yes'"),
@@ -124,7 +139,11 @@ fn bad_values_are_named() {
         ("logLevel", text("loud"), "'loud'"),
         ("worker", text("worker.js"), "'worker.js'"),
         ("logger", Value::Bool(true), "true"),
-        ("signal", Value::Other("a value of type object".to_owned()), "a value of type object"),
+        (
+            "signal",
+            Value::Other("a value of type object".to_owned()),
+            "a value of type object",
+        ),
     ];
     for (option, value, named) in cases {
         let message = invalid(&[(option, value.clone())]);
@@ -138,18 +157,26 @@ fn a_checkpoint_needs_both_parts() {
     let checkpoint = |number: f64, hash: &str| {
         vec![(
             "checkpoint",
-            Value::Record(vec![("blockNumber", Value::Number(number)), ("hash", text(hash))]),
+            Value::Record(vec![
+                ("blockNumber", Value::Number(number)),
+                ("hash", text(hash)),
+            ]),
         )]
     };
     let good = "0".repeat(64);
     assert!(parse(&checkpoint(0.0, &good)).is_ok());
     for number in [-1.0, 0.5, 4_294_967_296.0] {
         let message = invalid(&checkpoint(number, &good));
-        assert!(message.contains("checkpoint.blockNumber") && message.contains(&number.to_string()));
+        assert!(
+            message.contains("checkpoint.blockNumber") && message.contains(&number.to_string())
+        );
     }
     for hash in ["", "xyz", &"g".repeat(64), &"0".repeat(63), &"ä".repeat(32)] {
         let message = invalid(&checkpoint(1.0, hash));
-        assert!(message.contains("checkpoint.hash") && message.contains(hash), "{message}");
+        assert!(
+            message.contains("checkpoint.hash") && message.contains(hash),
+            "{message}"
+        );
     }
     assert!(invalid(&[("checkpoint", Value::Record(Vec::new()))]).contains("undefined"));
 }
@@ -162,7 +189,12 @@ fn all_that_is_wrong_is_said_at_once() {
         ("minPeers", Value::Number(9.0)),
         ("desiredPeers", Value::Number(4.0)),
     ]);
-    for part in ["moon", "nonsense", "rubbish", "desiredPeers: 4 is less than minPeers, 9"] {
+    for part in [
+        "moon",
+        "nonsense",
+        "rubbish",
+        "desiredPeers: 4 is less than minPeers, 9",
+    ] {
         assert!(message.contains(part), "{message}");
     }
     assert!(!message.contains("9100"), "{message}");
@@ -170,7 +202,10 @@ fn all_that_is_wrong_is_said_at_once() {
 
 #[test]
 fn what_is_not_built_in_is_unsupported() {
-    for (option, value) in [("transports", texts(&["webrtc"])), ("peers", texts(&[WEBSOCKET, WEBRTC]))] {
+    for (option, value) in [
+        ("transports", texts(&["webrtc"])),
+        ("peers", texts(&[WEBSOCKET, WEBRTC])),
+    ] {
         let error = parse(&[(option, value)]).unwrap_err();
         assert_eq!(error.code, ErrorCode::Unsupported);
         assert!(error.message.to_lowercase().contains("webrtc"), "{error}");
@@ -179,7 +214,12 @@ fn what_is_not_built_in_is_unsupported() {
 
 #[test]
 fn options_must_be_an_object() {
-    for value in [Value::Bool(true), Value::Number(7.0), text("main-albatross"), texts(&[])] {
+    for value in [
+        Value::Bool(true),
+        Value::Number(7.0),
+        text("main-albatross"),
+        texts(&[]),
+    ] {
         let error = Options::parse(&value).unwrap_err();
         assert_eq!(error.code, ErrorCode::InvalidOptions);
         assert!(error.message.contains(&value.to_string()), "{error}");
@@ -195,9 +235,15 @@ fn long_values_are_shortened() {
 #[test]
 fn arguments_of_methods() {
     assert_eq!(multiaddr(&text(WEBSOCKET)).unwrap().to_string(), WEBSOCKET);
-    assert_eq!(multiaddr(&text(WEBRTC)).unwrap_err().code, ErrorCode::Unsupported);
+    assert_eq!(
+        multiaddr(&text(WEBRTC)).unwrap_err().code,
+        ErrorCode::Unsupported
+    );
     for value in [text("nonsense"), Value::Absent, Value::Number(1.0)] {
-        assert_eq!(multiaddr(&value).unwrap_err().code, ErrorCode::InvalidOptions);
+        assert_eq!(
+            multiaddr(&value).unwrap_err().code,
+            ErrorCode::InvalidOptions
+        );
     }
     let peer = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
     assert_eq!(peer_id(&text(peer)).unwrap().to_string(), peer);
@@ -208,6 +254,9 @@ fn arguments_of_methods() {
     }
     assert_eq!(log_level(&text("trace")).unwrap(), LevelFilter::Trace);
     for value in [text("loud"), Value::Absent, Value::Bool(false)] {
-        assert_eq!(log_level(&value).unwrap_err().code, ErrorCode::InvalidOptions);
+        assert_eq!(
+            log_level(&value).unwrap_err().code,
+            ErrorCode::InvalidOptions
+        );
     }
 }

@@ -11,7 +11,9 @@ wasm_bindgen_test_configure!(run_in_browser);
 
 /// What the JavaScript expression is.
 fn eval(expression: &str) -> JsValue {
-    Function::new_no_args(&format!("return ({expression})")).call0(&JsValue::UNDEFINED).unwrap()
+    Function::new_no_args(&format!("return ({expression})"))
+        .call0(&JsValue::UNDEFINED)
+        .unwrap()
 }
 
 fn get(value: &JsValue, name: &str) -> JsValue {
@@ -24,15 +26,29 @@ fn bridge() -> Bridge {
 }
 
 fn refusal(options: &str) -> (String, String) {
-    let error = ClientCore::create(&eval(options), &bridge()).err().expect("refused");
-    (get(&error, "code").as_string().unwrap(), get(&error, "message").as_string().unwrap())
+    let error = ClientCore::create(&eval(options), &bridge())
+        .err()
+        .expect("refused");
+    (
+        get(&error, "code").as_string().unwrap(),
+        get(&error, "message").as_string().unwrap(),
+    )
 }
 
 #[wasm_bindgen_test]
 fn options_are_read_from_javascript() {
-    let (code, message) = refusal("{ network: 'moon', peers: ['nonsense', 5], minPeers: 0, worker: 'w.js', signal: {}, nothing: 1 }");
+    let (code, message) = refusal(
+        "{ network: 'moon', peers: ['nonsense', 5], minPeers: 0, worker: 'w.js', signal: {}, nothing: 1 }",
+    );
     assert_eq!(code, "invalid-options");
-    for part in ["'moon'", "nonsense", "peers: 5", "minPeers: 0", "worker: 'w.js'", "signal"] {
+    for part in [
+        "'moon'",
+        "nonsense",
+        "peers: 5",
+        "minPeers: 0",
+        "worker: 'w.js'",
+        "signal",
+    ] {
         assert!(message.contains(part), "{message}");
     }
     assert!(!message.contains("nothing"), "{message}");
@@ -54,9 +70,15 @@ fn options_are_read_from_javascript() {
 
 #[wasm_bindgen_test]
 fn what_a_getter_throws_is_passed_on() {
-    let error = ClientCore::create(&eval("{ get mode() { throw new RangeError('mine') } }"), &bridge());
+    let error = ClientCore::create(
+        &eval("{ get mode() { throw new RangeError('mine') } }"),
+        &bridge(),
+    );
     let error = error.err().expect("refused");
-    assert_eq!(String::from(error.unchecked_into::<js_sys::Error>().message()), "mine");
+    assert_eq!(
+        String::from(error.unchecked_into::<js_sys::Error>().message()),
+        "mine"
+    );
 }
 
 #[wasm_bindgen_test]

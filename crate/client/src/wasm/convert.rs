@@ -25,7 +25,8 @@ pub(crate) fn options(value: &JsValue) -> Result<Value, JsValue> {
 
 /// By its shape: a page may have signals of another realm, or of a polyfill.
 fn is_signal(value: &JsValue) -> bool {
-    let property = |name| Reflect::get(value, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED);
+    let property =
+        |name| Reflect::get(value, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED);
     value.is_object()
         && property("aborted").as_bool().is_some()
         && property("addEventListener").is_function()
@@ -60,17 +61,26 @@ pub(crate) fn plain(value: &JsValue) -> Value {
     } else if let Some(bytes) = value.dyn_ref::<Uint8Array>() {
         Value::Bytes(bytes.to_vec())
     } else if let Some(items) = value.dyn_ref::<Array>() {
-        Value::List((0..items.length().min(MAX_ITEMS)).map(|i| plain(&items.get(i))).collect())
+        Value::List(
+            (0..items.length().min(MAX_ITEMS))
+                .map(|i| plain(&items.get(i)))
+                .collect(),
+        )
     } else {
         // Not `toString` of the page's own objects: it may throw.
-        Value::Other(format!("a value of type {}", value.js_typeof().as_string().unwrap_or_default()))
+        Value::Other(format!(
+            "a value of type {}",
+            value.js_typeof().as_string().unwrap_or_default()
+        ))
     }
 }
 
 /// A plain JavaScript object.
 pub(crate) fn to_js(value: &impl Serialize) -> JsValue {
     // Only foreign `Serialize` code can fail, and maps with odd keys: there are none.
-    value.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).unwrap_or(JsValue::UNDEFINED)
+    value
+        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
+        .unwrap_or(JsValue::UNDEFINED)
 }
 
 impl From<ClientError> for JsValue {

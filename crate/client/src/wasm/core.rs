@@ -151,13 +151,21 @@ impl ClientCore {
             desired_peers: options.desired_peers,
             allow_loopback: options.is_private_network(),
             secure_only: page_is_secure(),
-            ..Config::new(Keypair::generate_ed25519(), params.genesis().hash, options.peers)
+            ..Config::new(
+                Keypair::generate_ed25519(),
+                params.genesis().hash,
+                options.peers,
+            )
         })
         .map_err(config_error)?;
         let clock = {
             let network = network.clone();
             let system = Clock::system();
-            Clock::new(move || system.now_ms().saturating_add_signed(network.clock_offset()))
+            Clock::new(move || {
+                system
+                    .now_ms()
+                    .saturating_add_signed(network.clock_offset())
+            })
         };
         let config = SyncConfig {
             mode: match options.mode {
@@ -177,7 +185,12 @@ impl ClientCore {
         // Boxed, as everything that is spawned is copied around first.
         nimiq_utils::spawn(Box::pin(engine.run()));
         network.start_connecting();
-        Ok(Self { params, network, engine: handle, ended: ended.shared() })
+        Ok(Self {
+            params,
+            network,
+            engine: handle,
+            ended: ended.shared(),
+        })
     }
 }
 

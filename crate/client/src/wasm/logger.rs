@@ -14,7 +14,8 @@ struct BridgeLogger {
 
 impl Log for BridgeLogger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= log::max_level()
+        // What `tracing` says of its own spans tells nobody anything.
+        metadata.level() <= log::max_level() && !metadata.target().starts_with("tracing::span")
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -30,7 +31,9 @@ impl Log for BridgeLogger {
             log::Level::Trace => "trace",
         };
         // There is nowhere to log that logging failed.
-        let _ = self.bridge.log(level, record.target(), &record.args().to_string());
+        let _ = self
+            .bridge
+            .log(level, record.target(), &record.args().to_string());
         self.busy.set(false);
     }
 

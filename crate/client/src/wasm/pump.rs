@@ -32,7 +32,16 @@ pub(crate) fn new(
     network: NoticeStream,
 ) -> (Pump, Ended) {
     let (ended, receiver) = oneshot::channel();
-    (Pump { bridge, clock, engine, network, ended }, receiver)
+    (
+        Pump {
+            bridge,
+            clock,
+            engine,
+            network,
+            ended,
+        },
+        receiver,
+    )
 }
 
 impl Pump {
@@ -61,7 +70,10 @@ impl Pump {
         match event {
             Some(Ok(event)) => {
                 self.hand_out(&event);
-                event.event != SyncEvent::Consensus { state: ConsensusState::Closed }
+                event.event
+                    != SyncEvent::Consensus {
+                        state: ConsensusState::Closed,
+                    }
             }
             Some(Err(missed)) => self.lagged(missed),
             None => false,
@@ -81,7 +93,10 @@ impl Pump {
     }
 
     fn network_event(&self, event: NetworkEvent) -> bool {
-        self.hand_out(&Timed { at: self.clock.now_ms(), event });
+        self.hand_out(&Timed {
+            at: self.clock.now_ms(),
+            event,
+        });
         true
     }
 

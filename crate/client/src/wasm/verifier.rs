@@ -17,7 +17,9 @@ pub(crate) struct WorkerVerifier {
 
 impl WorkerVerifier {
     pub(crate) fn new(bridge: &Bridge) -> Self {
-        Self { bridge: SendWrapper::new(bridge.clone()) }
+        Self {
+            bridge: SendWrapper::new(bridge.clone()),
+        }
     }
 }
 
@@ -56,7 +58,9 @@ fn code(error: &JsValue) -> String {
 fn message(error: &JsValue) -> String {
     match error.dyn_ref::<js_sys::Error>() {
         Some(error) => String::from(error.message()),
-        None => error.as_string().unwrap_or_else(|| "unknown reason".to_owned()),
+        None => error
+            .as_string()
+            .unwrap_or_else(|| "unknown reason".to_owned()),
     }
 }
 
@@ -68,7 +72,9 @@ fn message(error: &JsValue) -> String {
 pub fn start_verifier(network: &str) -> Result<(), JsValue> {
     match NetworkParams::by_name(network) {
         Some(params) if params.install_policy() => Ok(()),
-        _ => Err(ClientError::new(ErrorCode::Worker, format!("not a verifier for {network}")).into()),
+        _ => {
+            Err(ClientError::new(ErrorCode::Worker, format!("not a verifier for {network}")).into())
+        }
     }
 }
 
