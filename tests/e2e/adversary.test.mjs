@@ -13,43 +13,57 @@ describe('a liar among honest nodes', () => {
         shared = await browserAndServer(suite);
     });
 
-    /** A client of a devnet with that liar, which it dials first. */
-    async function meet(t, adversary) {
+    /** A client of a devnet with that liar, which it meets among the others or, with `first`, before them. */
+    async function meet(t, adversary, { first = false } = {}) {
         const net = await devnet(t, { epochs: 2, adversary });
         const page = await openBlank(t, shared);
-        const client = await createClient(page, { network: net.network, peers: [...net.liars, ...net.nodes] });
+        const peers = first ? net.liars : [...net.liars, ...net.nodes];
+        const client = await createClient(page, { network: net.network, peers });
+        if (first) {
+            await client.until(is('macro-block'), 'a chain by the liar’s word');
+            for (const node of net.nodes) assert.equal((await client.call('connect', node)).error, undefined);
+        }
         return { net, page, client, liar: peerIdOf(net.liars[0]) };
     }
 
+    /** What must come of a lie that casts doubt on the chain: out in the open, and to the honest head. */
+    async function foundOut({ net, page, client, liar }) {
+        const fallback = await client.until(is('fallback'), 'fallback');
+        assert.equal(fallback.from, 'pico');
+        assert.equal(fallback.to, 'light');
+        assert.ok(fallback.reason.length > 0);
+        await client.until(is('macro-sync', { outcome: 'conflicting', peerId: liar }), 'the liar being found out');
+        await client.until(is('peer-left', { peerId: liar }), 'the liar being dropped');
+        const after = (test) => client.events.slice(client.events.indexOf(fallback)).find(test);
+        await client.until(() => after(is('consensus', { state: 'established' })), 'consensus after the fallback');
+        await client.until(() => after(is('trust', { level: 'verified', via: 'signatures' })), 'proof after the fallback');
+        const [head] = await liveHeads(client, 3);
+        assert.ok(head.blockNumber > net.head);
+
+        const state = await client.state();
+        assert.equal(state.consensus, 'established');
+        assert.equal(state.trust, 'verified');
+        assert.equal(state.goodPeers, 3);
+        assert.ok(!(await client.peers()).some(({ peerId }) => peerId === liar));
+        assert.equal(client.events.filter(is('fallback')).length, 1);
+        assertSeamless(client.events);
+
+        // What it holds now is what an honest node says alone.
+        const other = await createClient(page, { network: net.network, peers: net.nodes.slice(0, 1), minPeers: 1, mode: 'light' });
+        const both = (event) => event.type === 'head' && client.events.some(is('head', { hash: event.hash }));
+        await other.until(() => other.events.some(both), 'the same head by an honest node alone');
+        assert.deepEqual(page.faults, []);
+    }
+
     for (const adversary of ADVERSARIES_WITH_FALLBACK) {
-        test(`${adversary}: found out, fallback, the honest head`, async (t) => {
-            const { net, page, client, liar } = await meet(t, adversary);
-            const fallback = await client.until(is('fallback'), 'fallback');
-            assert.equal(fallback.from, 'pico');
-            assert.equal(fallback.to, 'light');
-            assert.ok(fallback.reason.length > 0);
-            await client.until(is('macro-sync', { outcome: 'conflicting', peerId: liar }), 'the liar being found out');
-            await client.until(is('peer-left', { peerId: liar }), 'the liar being dropped');
-            const after = (test) => client.events.slice(client.events.indexOf(fallback)).find(test);
-            await client.until(() => after(is('consensus', { state: 'established' })), 'consensus after the fallback');
-            const [head] = await liveHeads(client, 3);
-            assert.ok(head.blockNumber > net.head);
-
-            const state = await client.state();
-            assert.equal(state.syncer, 'light');
-            assert.equal(state.trust, 'verified');
-            assert.equal(state.goodPeers, 3);
-            assert.ok(!(await client.peers()).some(({ peerId }) => peerId === liar));
-            assert.equal(client.events.filter(is('fallback')).length, 1);
-            assertSeamless(client.events);
-
-            // What the light syncer holds is what an honest node says.
-            const other = await createClient(page, { network: net.network, peers: net.nodes.slice(0, 1), minPeers: 1, mode: 'light' });
-const both = (event) => event.type === 'head' && client.events.some(is('head', { hash: event.hash }));
-            await other.until(() => other.events.some(both), 'the same head by an honest node alone');
-            assert.deepEqual(page.faults, []);
+        test(`${adversary}, believed at first: found out, fallback, the honest head`, async (t) => {
+            await foundOut(await meet(t, adversary, { first: true }));
         });
     }
+
+    test('conflicting-election, among the others: found out, fallback, the honest head', async (t) => {
+        await foundOut(await meet(t, 'conflicting-election'));
+    });
 
     test('no-services: incompatible, and no harm done', async (t) => {
         const { client, liar } = await meet(t, 'no-services');
