@@ -168,9 +168,16 @@ impl SharedChain {
         LightChain::starting_at(self.params, self.clock.clone(), election)
     }
 
-    pub(crate) fn inspect(&self, block: Block, route: Route) -> Result<Inspected, PushError> {
+    pub(crate) fn inspect(&self, block: Block) -> Result<Inspected, PushError> {
         match &self.guard().chain {
-            Some(chain) => chain.inspect(block, route),
+            Some(chain) => chain.inspect(block, Route::Live),
+            None => Err(PushError::Orphan),
+        }
+    }
+
+    pub(crate) fn inspect_macro(&self, block: MacroBlock) -> Result<Inspected, PushError> {
+        match &self.guard().chain {
+            Some(chain) => chain.inspect_macro_at_any_time(Block::Macro(block)),
             None => Err(PushError::Orphan),
         }
     }

@@ -95,9 +95,9 @@ impl Revision {
     }
 }
 
-/// The latest timestamp of an anchor. Far beyond any clock, and far enough below the largest number
+/// The latest timestamp of a block that our clock has no say in. Far beyond any clock, and far enough below the largest number
 /// that sums of timestamps and timeouts can't overflow.
-const LATEST_ANCHOR: u64 = u64::MAX / 2;
+const LATEST_TIMESTAMP: u64 = u64::MAX / 2;
 
 impl LightChain {
     /// A chain that starts at `anchor`, an election block, on minimal checks: that it is well
@@ -114,7 +114,7 @@ impl LightChain {
         anchor.body = None;
         // The anchor may be ahead of a clock that is wrong; nothing rests on its timestamp.
         let block = Block::Macro(anchor);
-        block.verify(params.network_id, LATEST_ANCHOR)?;
+        block.verify(params.network_id, LATEST_TIMESTAMP)?;
         let Block::Macro(mut anchor) = block else {
             return Err(BlockError::InvalidBlockType.into());
         };

@@ -10,7 +10,7 @@ use nimiq_blockchain_interface::{ChainInfo, ChainOrdering, PushError, PushResult
 use nimiq_hash::Blake2bHash;
 use nimiq_primitives::{policy::Policy, slots_allocation::Validators};
 
-use super::{BlockRef, LightChain, Revision};
+use super::{BlockRef, LATEST_TIMESTAMP, LightChain, Revision};
 use crate::{
     limits,
     verifier::{Verifier, VerifierError, VerifyJob},
@@ -30,6 +30,8 @@ pub enum Route {
 pub struct Proven {
     block: Block,
     route: Route,
+    /// Whether our clock had no say.
+    at_any_time: bool,
     validators: Arc<Validators>,
     revision: Revision,
 }
@@ -133,7 +135,25 @@ impl LightChain {
     /// # Errors
     /// [`PushError::Orphan`] where the parent is not known (live route), else what is wrong with
     /// the block.
-    pub fn inspect(&self, mut block: Block, route: Route) -> Result<Inspected, PushError> {
+    pub fn inspect(&self, block: Block, route: Route) -> Result<Inspected, PushError> {
+        self.inspect_until(block, route, Some(self.max_timestamp()))
+    }
+
+    /// Like [`LightChain::inspect`] on the macro route, whatever our clock says of the timestamp:
+    /// two thirds of the validators vouch for it, and the clock of a page may be wrong.
+    ///
+    /// # Errors
+    /// What is wrong with the block.
+    pub fn inspect_macro_at_any_time(&self, block: Block) -> Result<Inspected, PushError> {
+        self.inspect_until(block, Route::Macro, None)
+    }
+
+    fn inspect_until(
+        &self,
+        mut block: Block,
+        route: Route,
+        max_timestamp: Option<u64>,
+    ) -> Result<Inspected, PushError> {
         let hash = block.hash_cached();
         if let Some(result) = self.settled(&block, &hash, route) {
             return Ok(Inspected::Settled(result));
@@ -146,7 +166,8 @@ impl LightChain {
         match route {
             Route::Live => self.check_live(&block)?,
             Route::Macro => {
-                block.verify(self.params.network_id, self.max_timestamp())?;
+                let max_timestamp = max_timestamp.unwrap_or(LATEST_TIMESTAMP);
+                block.verify(self.params.network_id, max_timestamp)?;
                 block.verify_macro_successor(&self.macro_head)?;
                 // The signatures vouch for the seed, but slot selection must not depend on it.
                 block.seed().try_entropy().ok_or(BlockError::InvalidSeed)?;
@@ -157,6 +178,7 @@ impl LightChain {
         let proven = Proven {
             block,
             route,
+            at_any_time: max_timestamp.is_none(),
             validators: self.validators.clone(),
             revision: self.revision,
         };
@@ -178,7 +200,8 @@ impl LightChain {
             proven
         } else {
             let checked = proven.validators;
-            match self.inspect(proven.block, proven.route)? {
+            let max_timestamp = (!proven.at_any_time).then(|| self.max_timestamp());
+            match self.inspect_until(proven.block, proven.route, max_timestamp)? {
                 Inspected::Settled(result) => return Ok(Pushed::without_change(result)),
                 Inspected::Proven(again) => *again,
                 Inspected::Unproven(again) if Arc::ptr_eq(&again.0.validators, &checked) => again.0,

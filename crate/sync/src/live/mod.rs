@@ -26,7 +26,7 @@ use web_time::Instant;
 
 use self::buffer::{Buffer, Buffered};
 use crate::{
-    chain::{Inspected, LightChain, Proven, PushError, PushResult, Pushed, Route},
+    chain::{Inspected, LightChain, Proven, PushError, PushResult, Pushed},
     limits,
     macro_sync::Context,
     messages::BlockHeaderTopic,
@@ -184,7 +184,7 @@ impl<TNetwork: Network> LiveSync<TNetwork> {
 
     /// Pushes a block, or starts to check its signatures.
     fn process(&mut self, block: Block, source: Source<TNetwork>) {
-        match self.context.chain.inspect(block.clone(), Route::Live) {
+        match self.context.chain.inspect(block.clone()) {
             Ok(Inspected::Settled(result)) => {
                 let known = result == PushResult::Known;
                 self.settle(
@@ -320,6 +320,10 @@ impl<TNetwork: Network> LiveSync<TNetwork> {
 
     fn handle_missing(&mut self, (peer, target, result): MissingResult<TNetwork::PeerId>) {
         self.targets.remove(&target);
+        if result.is_err() && !self.peers.contains(&peer) {
+            // It left while it was asked. Should it be back, that is another connection.
+            return;
+        }
         match result {
             Ok(Missing::Blocks(blocks)) => {
                 for block in blocks.into_iter().rev() {

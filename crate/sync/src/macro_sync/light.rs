@@ -13,7 +13,7 @@ use std::{
 };
 
 use futures::{FutureExt, Stream, future::BoxFuture};
-use nimiq_block::{Block, MacroBlock};
+use nimiq_block::MacroBlock;
 use nimiq_hash::Blake2bHash;
 use nimiq_network_interface::network::{CloseReason, Network};
 use nimiq_primitives::policy::Policy;
@@ -21,10 +21,11 @@ use nimiq_time::sleep;
 
 use super::{
     Conflict, Context, MacroSync, MacroSyncReturn, Weight,
+    pico::{Verdict, unknown_to_peer},
     queue::{MacroQueue, QueueState},
 };
 use crate::{
-    chain::{Inspected, Proven, PushError, Route},
+    chain::{Inspected, Proven, PushError},
     event::{SyncerKind, Trust},
     limits,
     messages::{Checkpoint, MacroChain, ResponseHead},
@@ -39,7 +40,14 @@ const OTHER_ELECTION: &str = "it names another election block than the verified 
 struct Answer {
     epoch: u32,
     head: ResponseHead,
-    chain: Option<MacroChain>,
+    chain: Named,
+}
+
+/// What a peer names after our chain.
+enum Named {
+    Chain(MacroChain),
+    /// It knows none of our macro blocks, which is as much as to say this.
+    Nothing(Verdict),
 }
 
 type Proving = BoxFuture<'static, Result<Proven, PushError>>;
@@ -109,6 +117,10 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
             let network = &*context.network;
             let chain = requests::macro_chain(network, peer, locators).await?;
             let head = requests::head(network, peer).await?;
+            let chain = match chain {
+                Some(chain) => Named::Chain(chain),
+                None => Named::Nothing(unknown_to_peer(&context, peer, &head).await?),
+            };
             Ok(Answer { epoch, head, chain })
         });
     }
@@ -124,16 +136,12 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
             Ok(answer) => answer,
             Err(fault) => return self.handle_fault(peer, fault),
         };
-        let Some(MacroChain {
+        let MacroChain {
             mut epochs,
             checkpoint,
-        }) = chain
-        else {
-            self.done(
-                MacroSyncReturn::Outdated(peer, "it knows none of our macro blocks".into()),
-                &peer,
-            );
-            return;
+        } = match chain {
+            Named::Chain(chain) => chain,
+            Named::Nothing(verdict) => return self.handle_stranger(peer, head, verdict),
         };
 
         // Our chain may have grown since we asked.
@@ -194,6 +202,19 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
         }
     }
 
+    /// A peer knows none of our macro blocks.
+    fn handle_stranger(&mut self, peer: TNetwork::PeerId, head: ResponseHead, verdict: Verdict) {
+        match verdict {
+            Verdict::Outdated(reason) => self.done(MacroSyncReturn::Outdated(peer, reason), &peer),
+            Verdict::Conflicting(conflict) if conflict.weight == Weight::Contradiction => {
+                self.done(MacroSyncReturn::Conflicting(peer, conflict), &peer);
+            }
+            Verdict::Fault(fault) => self.handle_fault(peer, fault),
+            // Our chain has moved on meanwhile, or the peer contradicts itself.
+            Verdict::Conflicting(_) | Verdict::Good => self.doubt(peer, &head),
+        }
+    }
+
     /// A peer has nothing newer than our chain: says whether it agrees, is behind, or what.
     fn conclude(
         &mut self,
@@ -229,12 +250,21 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
             let result = MacroSyncReturn::Outdated(peer, "it is a batch or more behind".into());
             return self.done(result, &peer);
         }
-        // Its head may have moved on between its two answers.
+        self.doubt(peer, &head);
+    }
+
+    /// A peer contradicts itself. Its head may have moved on between its answers, so it is asked
+    /// again, but not for ever.
+    fn doubt(&mut self, peer: TNetwork::PeerId, head: &ResponseHead) {
         let doubts = self.peers.entry(peer).or_default();
         *doubts += 1;
         if *doubts <= limits::HEAD_RETRIES {
             return self.ask(peer);
         }
+        log::info!(
+            "{peer} does not lead to its head, block {}",
+            head.block_number
+        );
         let reason = "its head is not on the macro chain that it names";
         self.conflict(peer, reason, Weight::Doubt);
     }
@@ -296,11 +326,7 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
         if self.context.chain.is_empty() {
             return self.start_at_anchor(block);
         }
-        match self
-            .context
-            .chain
-            .inspect(Block::Macro(block), Route::Macro)
-        {
+        match self.context.chain.inspect_macro(block) {
             Ok(Inspected::Settled(_)) => self.after_commit(),
             Ok(Inspected::Proven(proven)) => self.commit(*proven),
             Ok(Inspected::Unproven(unproven)) => {

@@ -19,7 +19,7 @@ use nimiq_time::sleep;
 
 use super::{Conflict, Context, MacroSync, MacroSyncReturn, Reason, Weight};
 use crate::{
-    chain::{Inspected, Route},
+    chain::Inspected,
     event::{SyncerKind, Trust},
     limits,
     messages::ResponseHead,
@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// What the look at one peer came to.
-enum Verdict {
+pub(super) enum Verdict {
     Good,
     Outdated(Reason),
     Conflicting(Conflict),
@@ -262,11 +262,7 @@ async fn compare<TNetwork: Network>(
         return same_epoch(context, peer, head).await;
     }
 
-    let behind = context.chain.read(|chain| {
-        chain.knows_election(&head.election_hash)
-            || chain.election_head().header.parent_election_hash == head.election_hash
-    });
-    if behind == Some(true) {
+    if is_epochs_behind(context, head) {
         return Ok(Verdict::Outdated("it is an epoch or more behind".into()));
     }
 
@@ -311,9 +307,14 @@ async fn follow<TNetwork: Network>(
         }
         // An answer names so many epochs at most, so there may be more to come.
         if ours.macro_head.number == before {
-            return Ok(Verdict::doubt(
-                "its head is not on the macro chain that it names",
-            ));
+            // Its head is not on the macro chain that it names. What it claims instead tells at
+            // once whether time can explain that.
+            return match unknown_to_peer(context, peer, head).await {
+                Err(PeerFault::Lacks(_)) => Ok(Verdict::doubt(
+                    "its head is not on the macro chain that it names",
+                )),
+                verdict => verdict,
+            };
         }
     }
 }
@@ -321,6 +322,17 @@ async fn follow<TNetwork: Network>(
 /// What to say of a peer when our chain was given up meanwhile.
 fn restarted() -> Verdict {
     Verdict::Outdated("the sync was restarted".into())
+}
+
+/// Whether a peer's election block is one of ours, and not the last.
+fn is_epochs_behind<TNetwork: Network>(context: &Context<TNetwork>, head: &ResponseHead) -> bool {
+    let is_behind = context.chain.read(|chain| {
+        let ours = chain.election_head();
+        head.election_hash != ours.header.hash()
+            && (chain.knows_election(&head.election_hash)
+                || ours.header.parent_election_hash == head.election_hash)
+    });
+    is_behind == Some(true)
 }
 
 /// Adopts the peer's macro state as our first. `None` once there is a chain to compare with.
@@ -364,7 +376,7 @@ async fn bootstrap<TNetwork: Network>(
         }
     };
     if let Some(checkpoint) = checkpoint {
-        let pushed = match draft.inspect(Block::Macro(checkpoint.clone()), Route::Macro) {
+        let pushed = match draft.inspect_macro_at_any_time(Block::Macro(checkpoint.clone())) {
             Ok(Inspected::Unproven(unproven)) => draft.commit(unproven.on_trust()).map(|_| ()),
             Ok(_) => Err(nimiq_blockchain_interface::PushError::InvalidSuccessor),
             Err(error) => Err(error),
@@ -436,10 +448,7 @@ async fn advance<TNetwork: Network>(
             block.clone(),
         ))
     };
-    let unproven = match context
-        .chain
-        .inspect(Block::Macro(block.clone()), Route::Macro)
-    {
+    let unproven = match context.chain.inspect_macro(block.clone()) {
         Ok(Inspected::Settled(_)) => return None,
         Ok(Inspected::Proven(_)) => return refuse("it needs no proof".into()),
         Ok(Inspected::Unproven(unproven)) => *unproven,
@@ -455,12 +464,15 @@ async fn advance<TNetwork: Network>(
     }
 }
 
-/// The peer knows none of our macro blocks: it is far behind, or one of us follows a liar.
-async fn unknown_to_peer<TNetwork: Network>(
+/// The peer knows none of our macro blocks: it is behind, or one of us follows a liar.
+pub(super) async fn unknown_to_peer<TNetwork: Network>(
     context: &Context<TNetwork>,
     peer: TNetwork::PeerId,
     head: &ResponseHead,
 ) -> Result<Verdict, PeerFault> {
+    if is_epochs_behind(context, head) {
+        return Ok(Verdict::Outdated("it is an epoch or more behind".into()));
+    }
     let block = requests::macro_block(&*context.network, peer, &head.election_hash).await?;
     let number = block.block_number();
     let Some(ours) = context.chain.heads() else {

@@ -19,7 +19,7 @@ use crate::{
     requests::{self, PeerFault},
 };
 
-type Fetched<TPeerId> = (Blake2bHash, TPeerId, Result<MacroBlock, PeerFault>);
+type Fetched<TPeerId> = (u64, TPeerId, Result<MacroBlock, PeerFault>);
 
 /// One macro block that is wanted.
 struct Entry<TPeerId> {
@@ -28,7 +28,8 @@ struct Entry<TPeerId> {
     supporters: Vec<TPeerId>,
     /// Those that were asked already.
     asked: HashSet<TPeerId>,
-    in_flight: bool,
+    /// The request that is under way, and whom it went to. Answers to any other are too late.
+    in_flight: Option<(u64, TPeerId)>,
     block: Option<(MacroBlock, TPeerId)>,
 }
 
@@ -46,6 +47,7 @@ pub(super) enum QueueState<TPeerId> {
 pub(super) struct MacroQueue<TNetwork: Network> {
     network: Arc<TNetwork>,
     entries: VecDeque<Entry<TNetwork::PeerId>>,
+    next_request: u64,
     requests: FuturesUnordered<BoxFuture<'static, Fetched<TNetwork::PeerId>>>,
 }
 
@@ -54,6 +56,7 @@ impl<TNetwork: Network> MacroQueue<TNetwork> {
         Self {
             network,
             entries: VecDeque::new(),
+            next_request: 0,
             requests: FuturesUnordered::new(),
         }
     }
@@ -77,13 +80,15 @@ impl<TNetwork: Network> MacroQueue<TNetwork> {
                     }
                 }
                 Some(_) => return Err(i),
-                None => self.entries.push_back(Entry {
-                    hash,
-                    supporters: vec![peer],
-                    asked: HashSet::new(),
-                    in_flight: false,
-                    block: None,
-                }),
+                None => {
+                    self.entries.push_back(Entry {
+                        hash,
+                        supporters: vec![peer],
+                        asked: HashSet::new(),
+                        in_flight: None,
+                        block: None,
+                    });
+                }
             }
         }
         self.request_more();
@@ -96,6 +101,9 @@ impl<TNetwork: Network> MacroQueue<TNetwork> {
             entry.supporters.retain(|supporter| supporter != peer);
             // Should it come back, it is another connection that may deliver.
             entry.asked.remove(peer);
+            if entry.in_flight.is_some_and(|(_, asked)| asked == *peer) {
+                entry.in_flight = None;
+            }
         }
         let orphaned = self
             .entries
@@ -104,6 +112,7 @@ impl<TNetwork: Network> MacroQueue<TNetwork> {
         if let Some(first) = orphaned {
             self.entries.truncate(first);
         }
+        self.request_more();
     }
 
     /// The front block and who delivered it, once it is there. It stays in the queue.
@@ -140,7 +149,7 @@ impl<TNetwork: Network> MacroQueue<TNetwork> {
 
     fn request_more(&mut self) {
         for entry in self.entries.iter_mut().take(limits::MACRO_BLOCKS_IN_FLIGHT) {
-            if entry.in_flight || entry.block.is_some() {
+            if entry.in_flight.is_some() || entry.block.is_some() {
                 continue;
             }
             // Whoever has the least to do: spread by position, so that blocks come from several.
@@ -157,11 +166,13 @@ impl<TNetwork: Network> MacroQueue<TNetwork> {
                 continue;
             };
             entry.asked.insert(peer);
-            entry.in_flight = true;
+            let id = self.next_request;
+            self.next_request = id.wrapping_add(1);
+            entry.in_flight = Some((id, peer));
             let (network, hash) = (self.network.clone(), entry.hash.clone());
             let request = async move {
                 let result = requests::macro_block(&*network, peer, &hash).await;
-                (hash, peer, result)
+                (id, peer, result)
             };
             self.requests.push(request.boxed());
         }
@@ -176,7 +187,7 @@ impl<TNetwork: Network> MacroQueue<TNetwork> {
         if front.block.is_some() {
             return QueueState::Ready;
         }
-        let exhausted = !front.in_flight
+        let exhausted = front.in_flight.is_none()
             && front
                 .supporters
                 .iter()
@@ -194,11 +205,15 @@ impl<TNetwork: Network> MacroQueue<TNetwork> {
         &mut self,
         cx: &mut TaskContext<'_>,
     ) -> Poll<(TNetwork::PeerId, PeerFault)> {
-        while let Poll::Ready(Some((hash, peer, result))) = self.requests.poll_next_unpin(cx) {
-            let Some(entry) = self.entries.iter_mut().find(|entry| entry.hash == hash) else {
+        while let Poll::Ready(Some((id, peer, result))) = self.requests.poll_next_unpin(cx) {
+            let Some(entry) = self
+                .entries
+                .iter_mut()
+                .find(|entry| entry.in_flight.is_some_and(|(current, _)| current == id))
+            else {
                 continue;
             };
-            entry.in_flight = false;
+            entry.in_flight = None;
             let fault = match result {
                 Ok(block) => {
                     entry.block = Some((block, peer));

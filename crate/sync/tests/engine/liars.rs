@@ -72,7 +72,9 @@ async fn scenario(name: &str, liar: Arc<Peer>, comes: Comes) {
         said.extend(engine.live(&network, &honest, 1).await);
         assert!(
             said.len() < 200,
-            "{name}: the liar is not found out: {said:#?}"
+            "{name}: the liar is not found out: {said:#?} {:?} {}",
+            network.closed_by_engine(),
+            network.requests_to(LIAR, "head")
         );
     }
     said.extend(engine.live(&network, &honest, 40).await);

@@ -10,7 +10,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod consensus;
 mod happy;
 mod liars;
 mod live;
 mod outcomes;
+mod property;

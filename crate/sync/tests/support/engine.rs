@@ -145,6 +145,7 @@ impl Engine {
         clock: Clock,
         verifier: Arc<dyn Verifier>,
     ) -> Self {
+        init_log();
         let params = blocks::params();
         let (consensus, handle) = Consensus::new(network.clone(), verifier, clock, params, config);
         let events = handle.events();
@@ -207,6 +208,7 @@ impl Engine {
         while self.handle.snapshot().head.number != number {
             self.until("head").await;
         }
+        self.catch_up().await;
     }
 
     /// Lets the engine run for so long; returns the lines of what it said.
@@ -457,5 +459,24 @@ fn trust_name(trust: Trust) -> &'static str {
     match trust {
         Trust::Optimistic => "optimistic",
         Trust::Verified => "verified",
+    }
+}
+
+/// Prints what the engine logs, where `PICO_TEST_LOG` is set.
+fn init_log() {
+    struct Print;
+    impl log::Log for Print {
+        fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+            metadata.target().starts_with("pico_sync")
+        }
+        fn log(&self, record: &log::Record<'_>) {
+            if self.enabled(record.metadata()) {
+                println!("{} {}", record.level(), record.args());
+            }
+        }
+        fn flush(&self) {}
+    }
+    if std::env::var_os("PICO_TEST_LOG").is_some() && log::set_logger(&Print).is_ok() {
+        log::set_max_level(log::LevelFilter::Debug);
     }
 }

@@ -152,6 +152,9 @@ impl MemoryNetwork {
         // Over the wire and back, as a real one.
         let header = BlockHeaderMessage::deserialize_from_vec(&header.serialize_to_vec()).unwrap();
         let senders: Vec<_> = self.state.lock().gossip.iter().cloned().collect();
+        if senders.is_empty() {
+            self.state.lock().verdicts.insert(id.number, "unheard");
+        }
         for sender in senders {
             let _ = sender.send((header.clone(), id)).await;
         }
