@@ -39,10 +39,10 @@ main(async () => {
     try {
         const adversary = options.adversary ? ` and a liar (${options.adversary})` : '';
         devnet = await step(`Starting ${options.nodes} Nimiq nodes${adversary}, ${options.epochs} epochs prefilled`, () => startDevnet(options));
-        server = await serve({
-            mounts: { '/': pageDir, '/devnet.json': () => ({ network: devnet.network, peers: devnet.addresses }) },
-            port: options.port,
-        });
+        // With a liar, the page is told of it alone, and believes it until it has found the others through it: of two
+        // that contradict each other, whom it asks first is chance, and a lie against a proven chain does nothing.
+        const peers = devnet.liars.length ? devnet.liars : devnet.addresses;
+        server = await serve({ mounts: { '/': pageDir, '/devnet.json': () => ({ network: devnet.network, peers }) }, port: options.port });
         const died = devnet.exited.then((message) => {
             throw new Failure(message);
         });

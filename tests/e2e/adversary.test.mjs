@@ -14,11 +14,11 @@ describe('a liar among honest nodes', () => {
     });
 
     /** A client of a devnet with that liar, which it meets among the others or, with `first`, before them. */
-    async function meet(t, adversary, { first = false } = {}) {
+    async function meet(t, adversary, { first = false, ...options } = {}) {
         const net = await devnet(t, { epochs: 2, adversary });
         const page = await openBlank(t, shared);
         const peers = first ? net.liars : [...net.liars, ...net.nodes];
-        const client = await createClient(page, { network: net.network, peers });
+        const client = await createClient(page, { network: net.network, peers, ...options });
         if (first) {
             await client.until(is('macro-block'), 'a chain by the liar’s word');
             for (const node of net.nodes) assert.equal((await client.call('connect', node)).error, undefined);
@@ -61,9 +61,23 @@ describe('a liar among honest nodes', () => {
         });
     }
 
-    test('conflicting-election, among the others: found out, fallback, the honest head', async (t) => {
-        await foundOut(await meet(t, 'conflicting-election'));
-    });
+    for (const adversary of ['conflicting-election', 'other-epoch-macro']) {
+        // Once the chain is proven, a claim against it is worth nothing. Here it is not.
+        test(`${adversary}, among the others: found out, fallback, the honest head`, async (t) => {
+            await foundOut(await meet(t, adversary, { verifyInBackground: false }));
+        });
+
+        test(`${adversary}, whatever comes first, proof or doubt: banned, the honest head`, async (t) => {
+            const { page, client, liar } = await meet(t, adversary);
+            await client.until(is('macro-sync', { outcome: 'conflicting', peerId: liar }), 'the liar being found out');
+            await client.until(is('peer-left', { peerId: liar }), 'the liar being dropped');
+            await client.until(is('trust', { level: 'verified' }), 'proof');
+            await liveHeads(client, 3);
+            assert.equal((await client.state()).consensus, 'established');
+            assertSeamless(client.events);
+            assert.deepEqual(page.faults, []);
+        });
+    }
 
     test('no-services: incompatible, and no harm done', async (t) => {
         const { client, liar } = await meet(t, 'no-services');

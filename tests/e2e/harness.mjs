@@ -151,8 +151,12 @@ export function assertSeamless(events) {
             if (chain.length) assert.equal(chain.at(-1), event.hash, 'what is left below is the head');
             else chain.push(event.hash);
         }
-        for (const hash of event.adopted) assert.ok(!chain.includes(hash), `${hash} was adopted twice`);
-        chain.push(...event.adopted);
+        for (const [i, hash] of event.adopted.entries()) {
+            // The block that a fallback went back to is where the verified chain begins, and told again as such.
+            if (i === 0 && hash === chain.at(-1)) continue;
+            assert.ok(!chain.includes(hash), `${hash} was adopted twice`);
+            chain.push(hash);
+        }
     }
     return chain;
 }
