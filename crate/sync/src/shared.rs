@@ -1,7 +1,7 @@
 //! The chain as the parts of the engine share it. Every change goes through here, so that events
 //! come in the order of the changes and a snapshot is never half updated.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use nimiq_block::{Block, MacroBlock};
 use nimiq_blockchain_interface::{PushError, PushResult};
@@ -153,7 +153,7 @@ impl SharedChain {
             adopted.push(head.clone());
             self.emit_macro(&block, trust);
         }
-        self.emit_head(HeadKind::Extended, &adopted, &[], &head);
+        self.emit_head(HeadKind::Extended, hex(&adopted), Vec::new(), &head);
         state.chain = Some(chain);
         state.trust = trust;
         if trust == Trust::Optimistic {
@@ -201,8 +201,8 @@ impl SharedChain {
         }
         self.emit_head(
             kind,
-            &pushed.adopted,
-            &pushed.reverted,
+            hex(&pushed.adopted),
+            hex(&pushed.reverted),
             &BlockRef::from(chain.head()),
         );
         Ok(pushed)
@@ -213,21 +213,19 @@ impl SharedChain {
     pub(crate) fn replace(&self, verified: Option<LightChain>) {
         let mut state = self.state.write();
         let old = state.chain.take();
-        let mut reverted: Vec<BlockRef> = Vec::new();
-        if let Some(old) = &old {
-            let kept = |hash: &Blake2bHash| {
-                verified
-                    .as_ref()
-                    .is_some_and(|new| new.is_on_main_chain(hash) || new.knows_election(hash))
-            };
-            reverted.extend(
-                std::iter::once(BlockRef::from(old.election_head()))
-                    .chain(old.main_chain().map(BlockRef::from))
-                    .filter(|block| !kept(&block.hash)),
-            );
-            reverted.sort_by_key(|block| block.number);
-            reverted.dedup();
-        }
+        let known = |chain: &Option<LightChain>| -> BTreeMap<u32, Blake2bHash> {
+            chain.iter().flat_map(LightChain::known).collect()
+        };
+        let (before, after) = (known(&old), known(&verified));
+        // What both have is kept; what comes after that, the one loses and the other brings.
+        let is_common = |(number, hash): &(&u32, &Blake2bHash)| after.get(number) == Some(hash);
+        let shared = before.iter().filter(is_common).map(|(number, _)| *number);
+        let shared = shared.max();
+        let beyond = |chain: &BTreeMap<u32, Blake2bHash>| -> Vec<String> {
+            let beyond = chain.iter().filter(|(number, _)| Some(**number) > shared);
+            beyond.map(|(_, hash)| hash.to_hex()).collect()
+        };
+        let (reverted, adopted) = (beyond(&before), beyond(&after));
         state.trust = match verified {
             Some(_) => Trust::Verified,
             None => Trust::Optimistic,
@@ -243,7 +241,14 @@ impl SharedChain {
             },
         };
         if !reverted.is_empty() {
-            self.emit_head(HeadKind::Rebranched, &[], &reverted, &head);
+            self.emit_head(HeadKind::Rebranched, adopted, reverted, &head);
+        }
+    }
+
+    /// Takes over what came before our chain from one that has proven it.
+    pub(crate) fn learn_past(&self, walked: &LightChain) {
+        if let Some(chain) = &mut self.state.write().chain {
+            chain.learn_past(walked);
         }
     }
 
@@ -282,17 +287,16 @@ impl SharedChain {
     fn emit_head(
         &self,
         kind: HeadKind,
-        adopted: &[BlockRef],
-        reverted: &[BlockRef],
+        adopted: Vec<String>,
+        reverted: Vec<String>,
         head: &BlockRef,
     ) {
-        let hex = |blocks: &[BlockRef]| blocks.iter().map(|block| block.hash.to_hex()).collect();
         self.emit(|| SyncEvent::Head {
             kind,
             block_number: head.number,
             hash: head.hash.to_hex(),
-            adopted: hex(adopted),
-            reverted: hex(reverted),
+            adopted,
+            reverted,
         });
     }
 
@@ -309,4 +313,8 @@ impl SharedChain {
             events.emit(event());
         }
     }
+}
+
+fn hex(blocks: &[BlockRef]) -> Vec<String> {
+    blocks.iter().map(|block| block.hash.to_hex()).collect()
 }

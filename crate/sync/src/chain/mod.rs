@@ -203,6 +203,35 @@ impl LightChain {
         self.elections.values().any(|ours| ours == hash)
     }
 
+    /// Number and hash of every block of the main chain that is remembered: those that are kept, and
+    /// the recent election blocks.
+    pub fn known(&self) -> impl Iterator<Item = (u32, Blake2bHash)> + '_ {
+        let elections = self.elections.iter();
+        elections
+            .map(|(number, hash)| (*number, hash.clone()))
+            .chain(
+                self.main_chain()
+                    .map(|block| (block.block_number(), block.hash())),
+            )
+    }
+
+    /// Takes over which election blocks came before ours from a chain that has led to it. Does
+    /// nothing if that one has not.
+    pub fn learn_past(&mut self, other: &Self) {
+        let ours = self.election_head.block_number();
+        if other.elections.get(&ours) != Some(&self.election_head.hash()) {
+            return;
+        }
+        for (number, hash) in other.elections.range(..ours) {
+            self.elections
+                .entry(*number)
+                .or_insert_with(|| hash.clone());
+        }
+        while self.elections.len() > limits::REMEMBERED_ELECTIONS {
+            self.elections.pop_first();
+        }
+    }
+
     /// Our macro blocks, newest first, as `RequestMacroChain` wants them.
     pub fn macro_locators(&self) -> Vec<Blake2bHash> {
         let mut locators = vec![self.macro_head.hash()];

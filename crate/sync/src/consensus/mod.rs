@@ -672,7 +672,9 @@ impl<TNetwork: Network> Consensus<TNetwork> {
     fn handle_background(&mut self, event: BackgroundEvent<TNetwork::PeerId>) {
         match event {
             BackgroundEvent::Proven => {
-                self.background = None;
+                if let Some(walked) = self.background.take().and_then(Background::into_chain) {
+                    self.context.chain.learn_past(&walked);
+                }
                 self.context
                     .chain
                     .set_trust(Trust::Verified, TrustSource::Signatures);
