@@ -81,7 +81,7 @@ main(async () => {
         say(dim(`  again: npm test -- ${failure.name}`));
     }
     const counted = failure?.error.counts ?? result;
-    if (typeof counted === 'object') process.stdout.write(`${counted.passed} passed, ${counted.failed} failed\n`);
+    if (Number.isInteger(counted?.passed)) process.stdout.write(`${counted.passed} passed, ${counted.failed} failed\n`);
     return failure ? 1 : 0;
 });
 
