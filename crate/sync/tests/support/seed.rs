@@ -11,7 +11,9 @@ const DEFAULT_SEED: u64 = 20_261_122;
 pub fn rng() -> ChaCha20Rng {
     let seed = match std::env::var("PICO_TEST_SEED") {
         Ok(seed) if seed == "random" => rand::rng().random(),
-        Ok(seed) => seed.parse().expect("PICO_TEST_SEED is a number or `random`"),
+        Ok(seed) => seed
+            .parse()
+            .expect("PICO_TEST_SEED is a number or `random`"),
         Err(_) => DEFAULT_SEED,
     };
     println!("PICO_TEST_SEED={seed}");
