@@ -94,7 +94,17 @@ async function rendererMemory(browser) {
     let kilobytes = 0;
     for (const { type, id } of processInfo) {
         if (type !== 'renderer') continue;
-        kilobytes += Number(readFileSync(`/proc/${id}/status`, 'utf8').match(/^VmRSS:\s+(\d+) kB/m)[1]);
+kilobytes += residentKilobytes(id);
     }
     return kilobytes * 1024;
+}
+
+/** Of one process; one that is ending, as spare renderers do, has none left. */
+function residentKilobytes(pid) {
+    try {
+        return Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/^VmRSS:\s+(\d+) kB/m)?.[1] ?? 0);
+    } catch (error) {
+        if (error.code === 'ENOENT' || error.code === 'ESRCH') return 0;
+        throw error;
+    }
 }
