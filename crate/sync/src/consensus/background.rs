@@ -28,7 +28,7 @@ pub(super) enum BackgroundEvent<TPeerId> {
         /// What is wrong, for people.
         reason: Reason,
         /// The block that we should not have adopted.
-        block: Option<MacroBlock>,
+        block: Option<Box<MacroBlock>>,
     },
     /// A peer conflicts with the verified chain, or with itself.
     Conflicting(TPeerId, Conflict),
@@ -109,7 +109,7 @@ impl<TNetwork: Network> Background<TNetwork> {
                 if !holds {
                     return Poll::Ready(BackgroundEvent::Refuted {
                         reason: "the checkpoint we adopted is not signed by its validators".into(),
-                        block: Some(block),
+                        block: Some(Box::new(block)),
                     });
                 }
                 self.checkpoint_is_proven = true;
@@ -143,10 +143,7 @@ impl<TNetwork: Network> Background<TNetwork> {
         if contradicted {
             return Some(BackgroundEvent::Refuted {
                 reason: "the verified chain has another election block".into(),
-                block: self
-                    .context
-                    .chain
-                    .read(|chain| chain.election_head().clone()),
+                block: self.adopted_election(),
             });
         }
 
@@ -170,6 +167,12 @@ impl<TNetwork: Network> Background<TNetwork> {
         None
     }
 
+    /// The election block of the optimistic chain.
+    fn adopted_election(&self) -> Option<Box<MacroBlock>> {
+        let chain = &self.context.chain;
+        chain.read(|chain| Box::new(chain.election_head().clone()))
+    }
+
     fn has_reached(&self) -> bool {
         let number = |chain: &SharedChain| chain.heads().map(|heads| heads.election_head.number);
         number(&self.walked).is_some_and(|walked| Some(walked) >= number(&self.context.chain))
@@ -182,10 +185,7 @@ impl<TNetwork: Network> Background<TNetwork> {
             && !self.has_reached();
         nobody_left.then(|| BackgroundEvent::Refuted {
             reason: "nobody can prove the election block we adopted".into(),
-            block: self
-                .context
-                .chain
-                .read(|chain| chain.election_head().clone()),
+            block: self.adopted_election(),
         })
     }
 

@@ -146,7 +146,7 @@ enum Wake<TNetwork: Network> {
     Macro(MacroSyncReturn<TNetwork::PeerId>),
     Live(LiveEvent<TNetwork::PeerId>),
     Background(BackgroundEvent<TNetwork::PeerId>),
-    Announced(BlockHeaderMessage, TNetwork::PubsubId),
+    Announced(Box<BlockHeaderMessage>, TNetwork::PubsubId),
     Head(TNetwork::PeerId, HeadAnswer),
     Judged(Judgement<TNetwork::PeerId>),
     Tick,
@@ -245,7 +245,7 @@ impl<TNetwork: Network> Consensus<TNetwork> {
                 Wake::Macro(result) => self.handle_macro_sync(result),
                 Wake::Live(event) => self.handle_live(event),
                 Wake::Background(event) => self.handle_background(event),
-                Wake::Announced(message, id) => self.live.announce(Block::from(message), id),
+                Wake::Announced(message, id) => self.live.announce(Block::from(*message), id),
                 Wake::Head(peer, answer) => self.handle_head(peer, answer),
                 Wake::Judged(judgement) => self.handle_judgement(judgement),
                 Wake::Tick => self.tick(),
@@ -309,7 +309,9 @@ impl<TNetwork: Network> Consensus<TNetwork> {
             }
             if take_announcements {
                 match announcements.poll_next_unpin(cx) {
-                    Ready(Some((message, id))) => return Ready(Wake::Announced(message, id)),
+                    Ready(Some((message, id))) => {
+                        return Ready(Wake::Announced(Box::new(message), id));
+                    }
                     Ready(None) => *announcing = false,
                     Pending => {}
                 }
@@ -523,7 +525,7 @@ impl<TNetwork: Network> Consensus<TNetwork> {
                 }
             }
             Weight::Doubt | Weight::Contradiction => {
-                let suspect = evidence.map(|claim| (peer, claim));
+                let suspect = evidence.map(|claim| (peer, *claim));
                 self.fall_back(Some(peer), suspect, reason);
             }
         }
@@ -685,7 +687,7 @@ impl<TNetwork: Network> Consensus<TNetwork> {
                 if let Some(peer) = origin {
                     self.report(peer, Outcome::Conflicting, Some(reason.clone()));
                 }
-                self.fall_back(origin, origin.zip(block), reason);
+                self.fall_back(origin, origin.zip(block.map(|block| *block)), reason);
             }
             BackgroundEvent::Conflicting(peer, conflict) => {
                 self.report(peer, Outcome::Conflicting, Some(conflict.reason.clone()));

@@ -7,7 +7,7 @@
 //! signature tells on the peer that delivered it, and the block is fetched from another one.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     pin::Pin,
     task::{Context as TaskContext, Poll},
 };
@@ -414,8 +414,8 @@ impl<TNetwork: Network> MacroSync<TNetwork::PeerId> for LightMacroSync<TNetwork>
     const KIND: SyncerKind = SyncerKind::Light;
 
     fn add_peer(&mut self, peer: TNetwork::PeerId) {
-        if !self.peers.contains_key(&peer) {
-            self.peers.insert(peer, 0);
+        if let Entry::Vacant(entry) = self.peers.entry(peer) {
+            entry.insert(0);
             self.ask(peer);
         }
     }

@@ -59,7 +59,7 @@ pub struct Conflict {
     /// For people.
     pub reason: Reason,
     /// The block that does not go with ours, as the peer delivered it.
-    pub evidence: Option<MacroBlock>,
+    pub evidence: Option<Box<MacroBlock>>,
     /// What it says of our chain.
     pub weight: Weight,
 }

@@ -40,7 +40,7 @@ impl Verdict {
     fn contradiction(reason: impl Into<Reason>, evidence: MacroBlock) -> Self {
         Self::Conflicting(Conflict {
             reason: reason.into(),
-            evidence: Some(evidence),
+            evidence: Some(Box::new(evidence)),
             weight: Weight::Contradiction,
         })
     }

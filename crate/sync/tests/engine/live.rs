@@ -134,7 +134,7 @@ async fn branches_and_skip_blocks() {
 
     // A skip block outweighs the micro block in its place, and what follows that.
     let skip = skip_on(other.at(HEIGHT + 1));
-    let skipped = other.rebranched(&[skip.clone()]);
+    let skipped = other.rebranched(std::slice::from_ref(&skip));
     move_to(&peers, &skipped, HEIGHT + 2);
     let message = network.gossip(PeerId(3), header(&skip)).await;
     let line = engine.until("head").await;

@@ -6,7 +6,9 @@
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::large_enum_variant
 )]
 
 pub mod blocks;
