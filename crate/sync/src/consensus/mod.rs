@@ -2,15 +2,17 @@
 //! handles what each peer turns out to be. It owns all state that changes; everything else runs in
 //! futures that it polls, so there is one task an engine and nothing to lock in a certain order.
 //!
-//! A conflict ends optimism: the chain is given up, light macro sync verifies it anew from the
-//! trusted anchor, and whoever contradicts the verified chain is banned. With a verified chain a
-//! liar changes nothing any more: it is banned and the sync goes on.
+//! Here is the loop, and what time brings: rechecks, head requests, stalls, the state of consensus.
+//! What is done about events of each kind is in the modules `peers`, `verdicts` and `following`.
 
 mod background;
+mod following;
 mod handle;
 mod heads;
+mod peers;
 mod serve;
 mod stall;
+mod verdicts;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -24,9 +26,8 @@ use futures::{
     future::{self, BoxFuture},
     stream::{self, BoxStream},
 };
-use nimiq_block::{Block, MacroBlock};
+use nimiq_block::Block;
 use nimiq_network_interface::network::{CloseReason, Network, NetworkEvent, SubscribeEvents};
-use nimiq_primitives::policy::Policy;
 use nimiq_time::{interval, timeout};
 use nimiq_utils::stream::FuturesUnordered;
 use parking_lot::RwLock;
@@ -38,22 +39,18 @@ use self::{
     handle::{Control, Status},
     heads::Heads,
     stall::StallDetector,
+    verdicts::{Judgement, Suspect},
 };
 use crate::{
     clock::Clock,
-    event::{
-        ConsensusState, EventBus, Outcome, StallAction, SyncEvent, SyncerKind, Trust, TrustSource,
-    },
+    event::{ConsensusState, EventBus, StallAction, SyncEvent, Trust},
     limits,
     live::{LiveEvent, LiveSync},
-    macro_sync::{
-        Conflict, Context, EitherSyncer, LightMacroSync, MacroSyncReturn, PicoMacroSync, Reason,
-        Weight,
-    },
+    macro_sync::{Context, EitherSyncer, LightMacroSync, MacroSyncReturn, PicoMacroSync},
     messages::{BlockHeaderMessage, BlockHeaderTopic, ResponseHead},
     params::{Anchor, NetworkParams},
     peer_tasks::PeerTasks,
-    requests::{self, PeerFault},
+    requests::PeerFault,
     shared::SharedChain,
     verifier::Verifier,
 };
@@ -95,16 +92,6 @@ impl Default for SyncConfig {
 type HeadAnswer = Result<ResponseHead, PeerFault>;
 type Announcements<TNetwork> =
     BoxStream<'static, (BlockHeaderMessage, <TNetwork as Network>::PubsubId)>;
-
-/// A peer under suspicion, and what it claimed.
-struct Suspect<TPeerId> {
-    peer: TPeerId,
-    reason: Reason,
-    claim: MacroBlock,
-}
-
-/// What the verified chain says of a suspect, and whether it is guilty.
-type Judgement<TPeerId> = (TPeerId, Reason, bool);
 
 /// The engine. [`Consensus::run`] is the whole of it.
 pub struct Consensus<TNetwork: Network> {
@@ -325,460 +312,6 @@ impl<TNetwork: Network> Consensus<TNetwork> {
         })
         .await
     }
-
-    // --- Peers ------------------------------------------------------------------------------------
-
-    fn handle_network_event(&mut self, event: Option<NetworkEvent<TNetwork::PeerId>>) {
-        match event {
-            Some(NetworkEvent::PeerJoined(peer, _)) => self.peer_joined(peer),
-            Some(NetworkEvent::PeerLeft(peer)) => self.forget(&peer),
-            Some(NetworkEvent::DhtReady) => {}
-            // We missed some: go by who is connected.
-            None => {
-                let connected: HashSet<_> = self.context.network.get_peers().into_iter().collect();
-                for peer in self
-                    .peers
-                    .difference(&connected)
-                    .copied()
-                    .collect::<Vec<_>>()
-                {
-                    self.forget(&peer);
-                }
-                for peer in connected {
-                    self.peer_joined(peer);
-                }
-            }
-        }
-    }
-
-    fn peer_joined(&mut self, peer: TNetwork::PeerId) {
-        // It may have left already, which we hear next. Two connections can make it join twice.
-        if !self.context.network.has_peer(peer) || !self.peers.insert(peer) {
-            return;
-        }
-        if self.context.network.peer_provides_required_services(peer) {
-            self.macro_sync.add_peer(peer);
-            return;
-        }
-        let info = self.context.network.get_peer_info(peer);
-        let reason = match info.is_some_and(|info| info.get_services().is_empty()) {
-            true => "it offers no services",
-            false => "it lacks the services that we need",
-        };
-        self.handle_macro_sync(MacroSyncReturn::Incompatible(peer, reason.into()));
-    }
-
-    fn forget(&mut self, peer: &TNetwork::PeerId) {
-        self.peers.remove(peer);
-        self.leave_live(peer);
-        self.macro_sync.remove_peer(peer);
-        self.recheck.remove(peer);
-        self.looked_at.remove(peer);
-        self.disagreements.remove(peer);
-        self.status.write().outcomes.remove(&peer.to_string());
-        if let Some(background) = &mut self.background {
-            background.remove_peer(peer);
-        }
-    }
-
-    fn leave_live(&mut self, peer: &TNetwork::PeerId) {
-        self.good.remove(peer);
-        self.live.remove_peer(peer);
-        self.heads.remove(peer);
-        self.head_answers.cancel(peer);
-    }
-
-    /// Sends a peer through macro sync.
-    fn look_at(&mut self, peer: TNetwork::PeerId) {
-        self.leave_live(&peer);
-        self.recheck.remove(&peer);
-        if self.peers.contains(&peer) {
-            self.macro_sync.add_peer(peer);
-        }
-    }
-
-    /// Sends a peer through macro sync again, but not time and again without a pause.
-    fn look_again(&mut self, peer: TNetwork::PeerId) {
-        match self.looked_at.get(&peer).copied() {
-            Some(seconds) => {
-                self.leave_live(&peer);
-                self.recheck_in(peer, seconds);
-            }
-            None => {
-                self.look_at(peer);
-                if self.peers.contains(&peer) {
-                    self.looked_at
-                        .insert(peer, limits::OUTDATED_RECHECK.as_secs());
-                }
-            }
-        }
-    }
-
-    fn recheck_in(&mut self, peer: TNetwork::PeerId, seconds: u64) {
-        if self.peers.contains(&peer) {
-            self.recheck.insert(peer, seconds);
-        }
-    }
-
-    /// Gives up a peer: closes the connection, and keeps nothing of it.
-    fn drop_peer(&mut self, peer: TNetwork::PeerId, reason: CloseReason, why: &str) {
-        self.forget(&peer);
-        self.context.disconnect(peer, reason, why);
-    }
-
-    fn ban(&mut self, peer: TNetwork::PeerId, why: &str) {
-        self.drop_peer(peer, CloseReason::MaliciousPeer, why);
-    }
-
-    fn handle_fault(&mut self, peer: TNetwork::PeerId, fault: &PeerFault) {
-        match fault {
-            PeerFault::Lied(why) => self.ban(peer, why),
-            PeerFault::Failed(why) => self.drop_peer(peer, CloseReason::Error, why),
-            PeerFault::Lacks(_) => self.look_again(peer),
-        }
-    }
-
-    fn report(&mut self, peer: TNetwork::PeerId, outcome: Outcome, reason: Option<Reason>) {
-        let peer_id = peer.to_string();
-        let mut status = self.status.write();
-        if status.outcomes.len() < limits::MAX_REMEMBERED_PEERS
-            || status.outcomes.contains_key(&peer_id)
-        {
-            status.outcomes.insert(peer_id.clone(), outcome);
-        }
-        drop(status);
-        let reason = reason.map(Reason::into_owned);
-        self.events.emit(SyncEvent::MacroSync {
-            outcome,
-            peer_id,
-            reason,
-        });
-    }
-
-    // --- Macro sync -------------------------------------------------------------------------------
-
-    fn handle_macro_sync(&mut self, result: MacroSyncReturn<TNetwork::PeerId>) {
-        match result {
-            MacroSyncReturn::Good(peer) => {
-                self.report(peer, Outcome::Good, None);
-                self.good_peer(peer);
-            }
-            MacroSyncReturn::Outdated(peer, reason) => {
-                self.leave_live(&peer);
-                self.report(peer, Outcome::Outdated, Some(reason));
-                self.recheck_in(peer, limits::OUTDATED_RECHECK.as_secs());
-                *self.disagreements.entry(peer).or_default() += 1;
-                self.count_voices();
-            }
-            MacroSyncReturn::Incompatible(peer, reason) => {
-                self.report(peer, Outcome::Incompatible, Some(reason));
-            }
-            MacroSyncReturn::Conflicting(peer, conflict) => {
-                self.leave_live(&peer);
-                self.report(peer, Outcome::Conflicting, Some(conflict.reason.clone()));
-                self.conflict(peer, conflict);
-            }
-        }
-    }
-
-    fn good_peer(&mut self, peer: TNetwork::PeerId) {
-        self.recheck.remove(&peer);
-        self.disagreements.remove(&peer);
-        self.good.insert(peer);
-        self.live.add_peer(peer);
-        if let Some(head) = self.macro_sync.head_of(&peer).cloned() {
-            self.note_head(peer, &head);
-        }
-        if self.macro_sync.kind() == SyncerKind::Light {
-            self.light_sync_reached_tip();
-        } else if let Some(background) = &mut self.background {
-            background.add_peer(peer);
-        } else if self.config.verify_in_background
-            && self.context.chain.trust() == Trust::Optimistic
-        {
-            let mut background = Background::new(&self.context);
-            background.add_peer(peer);
-            self.background = Some(background);
-        }
-    }
-
-    /// A peer claims another chain than ours.
-    fn conflict(&mut self, peer: TNetwork::PeerId, conflict: Conflict) {
-        let Conflict {
-            reason,
-            evidence,
-            weight,
-        } = conflict;
-        let verified = self.macro_sync.kind() == SyncerKind::Light
-            || self.context.chain.trust() == Trust::Verified;
-        match weight {
-            Weight::Breach => self.ban(peer, &reason),
-            // Our chain is proven, or being proven: the claim is worth nothing.
-            Weight::Contradiction if verified => self.ban(peer, &reason),
-            Weight::Doubt if verified => {
-                let times = self.disagreements.entry(peer).or_default();
-                *times += 1;
-                if *times > limits::DOUBTS_FORGIVEN {
-                    self.ban(peer, &reason);
-                } else {
-                    self.recheck_in(peer, limits::OUTDATED_RECHECK.as_secs());
-                }
-            }
-            Weight::Doubt | Weight::Contradiction => {
-                let suspect = evidence.map(|claim| (peer, *claim));
-                self.fall_back(Some(peer), suspect, reason);
-            }
-        }
-    }
-
-    /// A chain that is not proven, and that nobody proves, is worth as much as there are peers that
-    /// stand by it: if more of them persistently don't, it is given up.
-    fn count_voices(&mut self) {
-        let proving = self
-            .background
-            .as_ref()
-            .is_some_and(|background| !background.is_idle());
-        if self.macro_sync.kind() == SyncerKind::Light
-            || self.context.chain.trust() == Trust::Verified
-            || self.context.chain.is_empty()
-            || proving
-        {
-            return;
-        }
-        let against = self.disagreements.values();
-        let against = against.filter(|times| **times > limits::DOUBTS_FORGIVEN);
-        if against.count() > self.good.len().max(1) {
-            let reason = "more peers are behind the chain we adopted than stand by it";
-            self.fall_back(None, None, reason.into());
-        }
-    }
-
-    /// Gives up the optimistic chain and verifies anew. The suspect is the peer whose claim was one
-    /// too many, with that claim.
-    fn fall_back(
-        &mut self,
-        peer: Option<TNetwork::PeerId>,
-        suspect: Option<(TNetwork::PeerId, MacroBlock)>,
-        reason: Reason,
-    ) {
-        log::warn!("falling back to light macro sync: {reason}");
-        self.events.emit(SyncEvent::Fallback {
-            from: SyncerKind::Pico,
-            to: SyncerKind::Light,
-            peer_id: peer.map(|peer| peer.to_string()),
-            reason: reason.to_string(),
-        });
-        self.suspects.extend(suspect.map(|(peer, claim)| Suspect {
-            peer,
-            reason,
-            claim,
-        }));
-        for peer in std::mem::take(&mut self.good) {
-            self.leave_live(&peer);
-        }
-        self.recheck.clear();
-        self.disagreements.clear();
-        self.heads.clear();
-        self.announced = 0;
-        self.live.reset();
-        // What the background walk has proven so far is as good as the anchor.
-        let walked = self.background.take().and_then(Background::into_chain);
-        self.switch_to(EitherSyncer::Fallback(LightMacroSync::new(
-            self.context.clone(),
-        )));
-        // Consensus is lost before the chain is, so that nobody sees it with no chain.
-        self.update_status();
-        self.context.chain.replace(walked);
-        self.examine_others();
-    }
-
-    fn switch_to(&mut self, macro_sync: EitherSyncer<TNetwork>) {
-        self.macro_sync.drain_peers();
-        self.macro_sync = macro_sync;
-    }
-
-    /// Sends every peer of which nothing is known yet through macro sync.
-    fn examine_others(&mut self) {
-        for peer in self.peers.iter().copied() {
-            if !self.good.contains(&peer)
-                && !self.recheck.contains_key(&peer)
-                && self.context.network.peer_provides_required_services(peer)
-            {
-                self.macro_sync.add_peer(peer);
-            }
-        }
-    }
-
-    /// Light macro sync has nothing more to learn from a peer: the chain is verified to its tip.
-    fn light_sync_reached_tip(&mut self) {
-        self.context
-            .chain
-            .set_trust(Trust::Verified, TrustSource::Signatures);
-        for suspect in std::mem::take(&mut self.suspects) {
-            self.judge(suspect);
-        }
-        if self.config.mode == SyncMode::Pico {
-            // Back to normal: from here on every step is verified there as well.
-            self.switch_to(EitherSyncer::Normal(PicoMacroSync::new(
-                self.context.clone(),
-            )));
-            self.examine_others();
-        }
-    }
-
-    /// Holds the claim of a suspect against the verified chain.
-    fn judge(&mut self, suspect: Suspect<TNetwork::PeerId>) {
-        let Suspect {
-            peer,
-            reason,
-            claim,
-        } = suspect;
-        if self.is_refuted(&claim) {
-            return self.handle_judgement((peer, reason, true));
-        }
-        // The same block as ours can have been delivered with signatures that are none.
-        let job = self.context.chain.read(|chain| chain.proof_of(&claim));
-        if let Some(job) = job.flatten() {
-            let context = self.context.clone();
-            let judging = async move { (peer, reason, !context.holds(job).await) };
-            self.judging.push(judging.boxed());
-        }
-    }
-
-    fn handle_judgement(&mut self, (peer, reason, guilty): Judgement<TNetwork::PeerId>) {
-        if guilty && self.context.network.has_peer(peer) {
-            self.ban(peer, &reason);
-        }
-    }
-
-    /// Whether the verified chain has another block where the claimed one would be.
-    fn is_refuted(&self, claim: &MacroBlock) -> bool {
-        let number = claim.block_number();
-        let hash = claim.header.hash();
-        let refuted = self.context.chain.read(|chain| {
-            if claim.is_election() && chain.contradicts(number, &hash) {
-                return true;
-            }
-            let ours = chain.election_head();
-            let next = Policy::election_block_after(ours.block_number());
-            let other_past = number > ours.block_number()
-                && number <= next
-                && claim.header.parent_election_hash != ours.header.hash();
-            let other_macro_head = number == chain.macro_head().block_number()
-                && hash != chain.macro_head().header.hash();
-            other_past || other_macro_head
-        });
-        refuted == Some(true)
-    }
-
-    fn handle_background(&mut self, event: BackgroundEvent<TNetwork::PeerId>) {
-        match event {
-            BackgroundEvent::Proven => {
-                if let Some(walked) = self.background.take().and_then(Background::into_chain) {
-                    self.context.chain.learn_past(&walked);
-                }
-                self.context
-                    .chain
-                    .set_trust(Trust::Verified, TrustSource::Signatures);
-            }
-            BackgroundEvent::Refuted { reason, block } => {
-                // Whoever brought us what we adopted has to answer for it.
-                let origin = self.macro_sync.origin();
-                if let Some(peer) = origin {
-                    self.report(peer, Outcome::Conflicting, Some(reason.clone()));
-                }
-                self.fall_back(origin, origin.zip(block.map(|block| *block)), reason);
-            }
-            BackgroundEvent::Conflicting(peer, conflict) => {
-                self.report(peer, Outcome::Conflicting, Some(conflict.reason.clone()));
-                self.ban(peer, &conflict.reason);
-                if conflict.weight != Weight::Breach {
-                    self.fall_back(Some(peer), None, conflict.reason);
-                }
-            }
-        }
-    }
-
-    // --- Live sync and heads ----------------------------------------------------------------------
-
-    fn handle_live(&mut self, event: LiveEvent<TNetwork::PeerId>) {
-        match event {
-            LiveEvent::Pushed {
-                pushed,
-                announced,
-                timestamp,
-            } => {
-                if pushed.adopted.is_empty() {
-                    return;
-                }
-                if announced {
-                    self.announced += 1;
-                    self.seconds_to_head_request = limits::HEAD_REQUEST_INTERVAL.as_secs();
-                    self.check_clock(timestamp);
-                }
-                self.chase_heads();
-            }
-            LiveEvent::OutOfReach(peer) => self.look_again(peer),
-            LiveEvent::Fault(peer, fault) => self.handle_fault(peer, &fault),
-        }
-    }
-
-    fn note_head(&mut self, peer: TNetwork::PeerId, head: &ResponseHead) {
-        self.heads.insert(peer, head);
-        self.chase_heads();
-    }
-
-    /// Fetches the blocks up to heads that we do not hold, once what we have is dealt with.
-    fn chase_heads(&mut self) {
-        if !self.live.is_idle() {
-            return;
-        }
-        for (peer, hash) in self.heads.unknown(&self.context.chain) {
-            self.live.fetch(hash, peer);
-        }
-    }
-
-    fn request_heads(&mut self) {
-        for peer in self.good.iter().copied() {
-            let network = self.context.network.clone();
-            self.head_answers
-                .start(peer, async move { requests::head(&*network, peer).await });
-        }
-    }
-
-    fn handle_head(&mut self, peer: TNetwork::PeerId, answer: HeadAnswer) {
-        match answer {
-            Ok(head) if self.can_follow(&head) => self.note_head(peer, &head),
-            Ok(_) => self.look_again(peer),
-            Err(fault) => self.handle_fault(peer, &fault),
-        }
-    }
-
-    /// Whether live sync gets from our head to a peer's by itself.
-    fn can_follow(&self, head: &ResponseHead) -> bool {
-        let can_follow = self.context.chain.read(|chain| {
-            let ours = chain.head().block_number();
-            let window = limits::WINDOW_AHEAD_BATCHES * Policy::blocks_per_batch();
-            let same_past = head.block_number > ours
-                || chain.knows_election(&head.election_hash)
-                || chain.election_head().header.parent_election_hash == head.election_hash;
-            head.block_number.abs_diff(ours) <= window && same_past
-        });
-        can_follow == Some(true)
-    }
-
-    fn check_clock(&mut self, timestamp: u64) {
-        let now = self.context.chain.clock.now_ms();
-        let skew =
-            i64::try_from(now).unwrap_or(i64::MAX) - i64::try_from(timestamp).unwrap_or(i64::MAX);
-        let off = u128::from(skew.unsigned_abs()) > limits::CLOCK_SKEW_REPORTED.as_millis();
-        if off && !self.clock_skew_reported {
-            self.events.emit(SyncEvent::Clock { skew_ms: skew });
-        }
-        self.clock_skew_reported = off;
-    }
-
-    // --- Time and state ---------------------------------------------------------------------------
 
     fn tick(&mut self) {
         let _ = count_down(&mut self.looked_at);
