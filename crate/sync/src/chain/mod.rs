@@ -2,7 +2,7 @@
 //! and the headers of the current batch. Nothing else is kept, and no rule is written here twice:
 //! every check comes from the `nimiq-*` crates. What is ours is when each runs. In particular the
 //! checks are split in two: everything cheap happens in [`LightChain::inspect`], and what is left
-//! is a [`VerifyJob`](crate::verifier::VerifyJob) that somebody runs off the page's thread before
+//! is a [`VerifyJob`] that somebody runs off the page's thread before
 //! [`LightChain::commit`].
 //!
 //! The chain knows nothing of peers, of time passing or of how far it is to be trusted.
