@@ -75,6 +75,10 @@ pub const TIME_SLICE: Duration = Duration::from_millis(12);
 /// Head requests to all live peers, unless announcements arrive (nodes: 5 s).
 pub const HEAD_REQUEST_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Head requests go out after this long even while announcements arrive: those come from the peers
+/// that follow the chain, and say nothing of a live peer that stands still.
+pub const HEAD_REQUEST_MAX_INTERVAL: Duration = Duration::from_secs(15);
+
 /// Accepted announcements that confirm the head without any head request (nodes: 5).
 pub const MIN_BLOCKS_ESTABLISHED: usize = 5;
 

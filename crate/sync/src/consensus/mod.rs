@@ -122,6 +122,7 @@ pub struct Consensus<TNetwork: Network> {
     /// Announced blocks pushed in a row without a head request.
     announced: usize,
     seconds_to_head_request: u64,
+    seconds_since_head_request: u64,
     stall: StallDetector,
     clock_skew_reported: bool,
 }
@@ -202,6 +203,7 @@ impl<TNetwork: Network> Consensus<TNetwork> {
             head_answers: PeerTasks::new(),
             announced: 0,
             seconds_to_head_request: limits::HEAD_REQUEST_INTERVAL.as_secs(),
+            seconds_since_head_request: 0,
             stall: StallDetector::default(),
             clock_skew_reported: false,
         };
@@ -321,8 +323,13 @@ impl<TNetwork: Network> Consensus<TNetwork> {
 
         self.seconds_to_head_request = self.seconds_to_head_request.saturating_sub(1);
         let unsettled = self.status.read().consensus != ConsensusState::Established;
-        if self.seconds_to_head_request == 0 || (unsettled && !self.good.is_empty()) {
+        self.seconds_since_head_request += 1;
+        if self.seconds_to_head_request == 0
+            || self.seconds_since_head_request >= limits::HEAD_REQUEST_MAX_INTERVAL.as_secs()
+            || (unsettled && !self.good.is_empty())
+        {
             self.seconds_to_head_request = limits::HEAD_REQUEST_INTERVAL.as_secs();
+            self.seconds_since_head_request = 0;
             self.request_heads();
         }
         self.chase_heads();
