@@ -4,6 +4,12 @@ import init, * as Nimiq from '/theirs/web/index.js';
 
 const marks = (window.marks = {});
 const mark = (name) => (marks[name] ??= performance.now());
+const established = () => {
+    mark('established');
+    console.info('established');
+};
+// Tells which of a trace's processes is this page's.
+performance.mark('benchmark');
 
 const [{ network, peers, genesis }] = await Promise.all([fetch('/devnet.json').then((response) => response.json()), init()]);
 const config = new Nimiq.ClientConfiguration();
@@ -16,8 +22,8 @@ const client = await Nimiq.Client.create(config.build());
 mark('created');
 await Promise.all([
     client.addHeadChangedListener(() => mark('head')),
-    client.addConsensusChangedListener((state) => state === 'established' && mark('established')),
+    client.addConsensusChangedListener((state) => state === 'established' && established()),
 ]);
 // What was reached before the listeners were there.
 if ((await client.getHeadHeight()) > genesis) mark('head');
-if (await client.isConsensusEstablished()) mark('established');
+if (await client.isConsensusEstablished()) established();
