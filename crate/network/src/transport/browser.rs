@@ -87,9 +87,14 @@ impl AsyncWrite for Watched {
         self.watch(cx, result)
     }
 
+    /// What was written is the browser's to send by now, and nothing here makes it go faster. The
+    /// connection type underneath would wait until all of it has gone, and look for that every 100 ms
+    /// only, at each step of every handshake. How much may lie there is `poll_write`'s to bound.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.inner).poll_flush(cx);
-        self.watch(cx, result)
+        match Pin::new(&mut self.inner).poll_flush(cx) {
+            Poll::Pending => Poll::Ready(Ok(())),
+            ready => ready,
+        }
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
