@@ -53,6 +53,7 @@ main(async () => {
         }
         say();
         for (const address of devnet.addresses) say(`  ${devnet.liars.includes(address) ? 'liar' : 'node'}  ${dim(address)}`);
+        say(`  funded account ${devnet.funded.address}, private key ${dim(devnet.funded.privateKey)}`);
         say();
         say(`  ${bold(`Open ${server.url}`)}   ${dim(`(ready after ${elapsed(performance.now() - from)}; Ctrl-C ends it)`)}`);
         say();

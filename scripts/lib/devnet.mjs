@@ -23,20 +23,32 @@ export function buildNode() {
 /**
  * Starts a devnet and waits until it produces blocks.
  *
- * Options: `epochs` prefilled, `nodes`, `blockTime` in ms, `adversary` (a kind of liar to add), `readyMs` (how
- * long it may take), `onLog` (each line that the nodes log).
+ * Options: `epochs` prefilled, `transactions` in those (all between the funded account and one other), `nodes`,
+ * `blockTime` in ms, `adversary` (a kind of liar to add), `readyMs` (how long it may take), `logLevel` of the nodes and
+ * `onLog` (each line that they log).
  *
- * Resolves with `{ network, addresses, nodes, liars, head, exited, stop }`: `addresses` are of all peers, liars
- * included; `exited` resolves with a message should it end by itself.
+ * Resolves with
+ * - `network`, `head` (number of the last block when it was ready), `pid`;
+ * - `addresses` of all peers; of those, `nodes` are honest and `liars` not;
+ * - `funded`: `{ address, privateKey }` of an account with 10 million NIM, some for fees and rewards less or more;
+ * - `history`: `{ address, transactions }` of the other account in the prefilled transactions, if there are any;
+ * - `pay(recipient, luna)`: sends from the funded account, resolves with the hash of the transaction, which is in one
+ *   of the next blocks;
+ * - `stopNodes()`, `startNodes()`: all peers go at once, and come back with the same addresses, identities and chain;
+ * - `stop()`, and `exited`, which resolves with a message should it end by itself.
  */
-export async function startDevnet({ epochs = 3, nodes = 3, blockTime = 1000, adversary, readyMs = 120_000, onLog = () => {} } = {}) {
+export async function startDevnet({
+    epochs = 3, transactions = 0, nodes = 3, blockTime = 1000, adversary, readyMs = 120_000, logLevel = 'off', onLog = () => {},
+} = {}) {
     const file = binary(env().targetDir, 'pico-node');
     if (!existsSync(file)) throw notBuilt('pico-node');
     const args = ['devnet', '--json', '--epochs', `${epochs}`, '--nodes', `${nodes}`, '--block-time', `${blockTime}`,
-        '--listen', '/ip4/127.0.0.1/tcp/0/ws', '--exit-with-parent'];
+        '--listen', '/ip4/127.0.0.1/tcp/0/ws', '--transactions', `${transactions}`, '--control', '--exit-with-parent', '--log', logLevel];
     if (adversary) args.push('--adversary', adversary);
 
-    const child = start(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = start(file, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    // It may end before it has read a command; `exited` tells of that.
+    child.stdin.on('error', () => {});
     const log = [];
     createInterface({ input: child.stderr }).on('line', (line) => {
         log.push(line);
@@ -52,6 +64,8 @@ export async function startDevnet({ epochs = 3, nodes = 3, blockTime = 1000, adv
     });
 
     const peers = [];
+    // Commands are answered in the order in which they were given.
+    const asked = [];
     const ready = new Promise((done, fail) => {
         createInterface({ input: child.stdout }).on('line', (line) => {
             let event;
@@ -61,9 +75,19 @@ export async function startDevnet({ epochs = 3, nodes = 3, blockTime = 1000, adv
                 return fail(new Failure(`the devnet printed something other than JSON: ${line}`));
             }
             if (event.event === 'node') peers.push(event);
-            if (event.event === 'ready') done(event);
+            else if (event.event === 'ready') done(event);
+            else if (event.event === 'failed') asked.shift()?.fail(new Failure(`the devnet refused: ${event.reason}`));
+            else asked.shift()?.done(event);
         });
     });
+    const tell = (command) =>
+        Promise.race([
+            new Promise((done, fail) => {
+                asked.push({ done, fail });
+                child.stdin.write(`${JSON.stringify(command)}\n`);
+            }),
+            exited.then((message) => Promise.reject(new Failure(message))),
+        ]);
     const stop = async () => {
         if (child.exitCode !== null || child.signalCode !== null) return;
         stopping = true;
@@ -86,8 +110,13 @@ export async function startDevnet({ epochs = 3, nodes = 3, blockTime = 1000, adv
             nodes: peers.filter(({ role }) => role !== 'liar').map(address),
             liars: peers.filter(({ role }) => role === 'liar').map(address),
             head: event.head,
+            funded: event.funded,
+            history: event.history,
             pid: child.pid,
             exited,
+            pay: async (recipient, luna) => (await tell({ do: 'pay', recipient, value: Number(luna) })).hash,
+            stopNodes: async () => void (await tell({ do: 'stop-nodes' })),
+            startNodes: async () => void (await tell({ do: 'start-nodes' })),
             stop,
         };
     } catch (error) {

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A process that doesn't outlive the test, with a folder for its temporary files.
@@ -192,6 +192,14 @@ fn json_lines_tell_the_nodes_and_sigint_ends_it() {
     assert_eq!(lines[3]["event"], "ready");
     assert!(lines[3]["head"].as_u64().unwrap() > 328);
     assert_eq!(lines[3]["epoch"], 2);
+    assert_eq!(
+        lines[3]["funded"],
+        json!({
+            "address": "NQ46 U66M JNLD 0DJ7 0E9P Q7XR V9KV H976 813A",
+            "privateKey": "6c9320ac201caf1f8eaa5b05f5d67a9e77826f3f6be266a0ecccc20416dc6587",
+        })
+    );
+    assert_eq!(lines[3].get("history"), None);
 
     assert!(devnet.left_behind() > 0);
     devnet.signal("INT");
@@ -203,6 +211,11 @@ fn json_lines_tell_the_nodes_and_sigint_ends_it() {
 fn people_get_addresses_and_sigterm_ends_it() {
     let mut devnet = Devnet::start(&["--epochs", "1", "--nodes", "1"]);
     assert!(devnet.line().starts_with("validator /ip4/127.0.0.1/tcp/"));
+    assert_eq!(
+        devnet.line(),
+        "funded    NQ46 U66M JNLD 0DJ7 0E9P Q7XR V9KV H976 813A, private key \
+         6c9320ac201caf1f8eaa5b05f5d67a9e77826f3f6be266a0ecccc20416dc6587"
+    );
     assert!(devnet.line().starts_with("ready     block #"));
     devnet.signal("TERM");
     assert_eq!(devnet.end().code(), Some(0));

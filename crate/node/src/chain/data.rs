@@ -38,6 +38,11 @@ impl std::fmt::Debug for ChainData {
 }
 
 impl ChainData {
+    /// Number of the last block.
+    pub fn height(&self) -> u32 {
+        self.blockchain.read().block_number()
+    }
+
     /// A chain that consists of the genesis block, in a new folder below `parent` or the system's
     /// for temporary files.
     pub(super) fn create(parent: Option<&Path>, keep_all_epochs: bool) -> Result<Self, ChainError> {
@@ -76,7 +81,7 @@ impl ChainData {
     }
 }
 
-/// Opens or creates the database in a folder, and the blockchain in it, as a history node has it.
+/// Opens or creates the database in a folder, and the blockchain in it, as a history node has it, with its index.
 fn open_blockchain(
     directory: &Path,
     keep_all_epochs: bool,
@@ -98,7 +103,8 @@ fn open_blockchain(
             } else {
                 Policy::MIN_EPOCHS_STORED
             },
-            index_history: false,
+            // As `nimiq-client` has it: who asks by address or hash gets an answer.
+            index_history: true,
         },
         NETWORK_ID,
         Arc::new(OffsetTime::new()),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use nimiq_blockchain::BlockProducerError;
 use nimiq_blockchain_interface::{BlockchainError, PushError, PushResult};
+use nimiq_transaction_builder::TransactionBuilderError;
 use thiserror::Error;
 
 /// Why a chain could not be made or extended.
@@ -46,6 +47,20 @@ pub enum ChainError {
         number: u32,
         /// What the chain said.
         result: PushResult,
+    },
+    /// A transaction could not be built.
+    #[error("can't build the transaction: {0}")]
+    Transaction(#[from] TransactionBuilderError),
+    /// Not every transaction could be put into a block: they don't fit, are not valid there, or
+    /// their senders lack the coins.
+    #[error("block {number} can take only {taken} of {given} transactions")]
+    Unappliable {
+        /// Number of the block.
+        number: u32,
+        /// How many transactions it can take.
+        taken: usize,
+        /// How many it was to take.
+        given: usize,
     },
     /// There is no such block, or it was pruned.
     #[error("the chain has no block {0}")]

@@ -3,11 +3,13 @@
 //! A [`ScriptedChain`] is a full [`Blockchain`](nimiq_blockchain::Blockchain) in a temporary
 //! database together with the keys of the only validator of `unit-albatross`, so it can be extended
 //! at will, far faster than one block a second. [`ValidatorKeys`] signs blocks as that validator (or
-//! as one that was never elected), and [`Mutation`] makes every kind of block that a light client
-//! must refuse.
+//! as one that was never elected), [`Payer`] makes transactions for the blocks, and [`Mutation`] every
+//! kind of block that a light client must refuse. [`answer`] answers requests about a chain as a node
+//! does.
 //!
 //! Serving a chain to peers is the business of the modules `node` and `liar`.
 
+mod answers;
 mod data;
 mod error;
 mod folder;
@@ -15,6 +17,7 @@ mod keys;
 mod mutation;
 mod produce;
 mod scripted;
+mod transactions;
 
 use nimiq_block::Block;
 use nimiq_genesis::NetworkInfo;
@@ -22,11 +25,13 @@ use nimiq_primitives::{networks::NetworkId, policy::Policy};
 
 pub(crate) use self::produce::{produce, push_to};
 pub use self::{
+    answers::answer,
     data::ChainData,
     error::ChainError,
     keys::ValidatorKeys,
     mutation::{Mutation, Signing},
     scripted::{ChainConfig, ScriptedChain, Timing},
+    transactions::Payer,
 };
 
 /// The network all chains of this crate are on.

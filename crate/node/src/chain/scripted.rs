@@ -8,6 +8,7 @@ use nimiq_blockchain_interface::AbstractBlockchain;
 use nimiq_consensus::messages::{BlockBodyMessage, BlockHeaderMessage};
 use nimiq_hash::{Blake2bHash, Hash};
 use nimiq_primitives::{TreeProof, policy::Policy};
+use nimiq_transaction::Transaction;
 use parking_lot::RwLock;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
@@ -137,12 +138,39 @@ impl ScriptedChain {
     /// Appends the next block, of whichever kind is due, and returns it.
     pub fn extend(&mut self) -> Result<Block, ChainError> {
         let block = self.next_block()?;
+        self.append(block)
+    }
+
+    /// Appends a block just made, and gets ready for the next.
+    fn append(&mut self, block: Block) -> Result<Block, ChainError> {
         self.push_trusted(block.clone())?;
         if block.is_micro() {
             self.reactivate = false;
         }
         self.timing.next = self.timing.next.max(block.timestamp()) + self.timing.step;
         Ok(block)
+    }
+
+    /// Appends a micro block with these transactions and returns it. Should a macro block be due,
+    /// that is appended first.
+    ///
+    /// # Errors
+    /// If the block can't take all of them: nothing but that macro block is appended then.
+    pub fn extend_with(&mut self, transactions: Vec<Transaction>) -> Result<Block, ChainError> {
+        if Policy::is_macro_block_at(self.height() + 1) {
+            self.extend()?;
+        }
+        let given = transactions.len() + usize::from(self.reactivate);
+        let block = self.next_block_with(transactions)?;
+        let taken = block.transactions().map_or(0, <[_]>::len);
+        if taken != given {
+            return Err(ChainError::Unappliable {
+                number: block.block_number(),
+                taken,
+                given,
+            });
+        }
+        self.append(block)
     }
 
     /// Appends `n` blocks; "micro" as most of them are, but macro blocks are made where due.
@@ -198,12 +226,14 @@ impl ScriptedChain {
     /// The next block, of whichever kind is due, signed but not appended. Each call gives another
     /// one, as seeds are random.
     pub fn next_block(&mut self) -> Result<Block, ChainError> {
+        self.next_block_with(Vec::new())
+    }
+
+    fn next_block_with(&mut self, mut transactions: Vec<Transaction>) -> Result<Block, ChainError> {
         let blockchain = self.data.blockchain.upgradable_read();
-        let transactions = if self.reactivate {
-            vec![self.keys.reactivation(blockchain.block_number())]
-        } else {
-            Vec::new()
-        };
+        if self.reactivate {
+            transactions.push(self.keys.reactivation(blockchain.block_number()));
+        }
         produce(
             &blockchain,
             &self.producer,

@@ -5,12 +5,15 @@ use std::{io::Write, pin::pin, time::Duration};
 use clap::{Args, value_parser};
 use nimiq_network_interface::Multiaddr;
 use pico_node::{
-    devnet::{Devnet, DevnetConfig, DevnetEvent, Interrupt, NodeRole},
+    devnet::{
+        Devnet, DevnetConfig, DevnetEvent, FundedAccount, HistoryAccount, Interrupt, NodeRole,
+    },
     liar::Lie,
     node::{BlockTime, LOCAL_ADDRESS, NodeError},
 };
 
 use super::{
+    control,
     end::{Ends, Failure, FailureSender},
     logging::tell,
 };
@@ -38,9 +41,17 @@ pub(super) struct DevnetArgs {
     /// Adds a peer that lies, in this way [default without KIND: conflicting-election]
     #[arg(long, value_name = "KIND", num_args = 0..=1, default_missing_value = "conflicting-election", help = adversary_help())]
     adversary: Option<Lie>,
+    /// Transactions in the blocks that exist at the start, all between the funded account and one
+    /// other
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    transactions: u32,
     /// Prints one JSON object a line on stdout
     #[arg(long)]
     json: bool,
+    /// Takes commands on stdin, one JSON object a line, and answers each on stdout:
+    /// {"do":"stop-nodes"}, {"do":"start-nodes"} and {"do":"pay","recipient":ADDRESS,"value":LUNA}
+    #[arg(long, requires = "json")]
+    control: bool,
     /// Ends when the process that started it does
     #[arg(long)]
     exit_with_parent: bool,
@@ -64,14 +75,16 @@ pub(super) async fn run(args: DevnetArgs) -> Result<(), Failure> {
         listen: args.listen,
         block_time: BlockTime::from_millis(args.block_time),
         adversary: args.adversary,
+        transactions: args.transactions,
     };
     let interrupt = Interrupt::default();
     let json = args.json;
+    let reporter = failures.clone();
     let mut start = pin!(Devnet::start(config, interrupt.clone(), move |event| {
-        print(&event, json, &failures);
+        print(&event, json, &reporter);
     }));
 
-    let devnet = tokio::select! {
+    let mut devnet = tokio::select! {
         // A panic fails the start as well, but says more.
         biased;
         end = ends.wait() => {
@@ -89,7 +102,14 @@ pub(super) async fn run(args: DevnetArgs) -> Result<(), Failure> {
         }
         started = &mut start => started?,
     };
-    let end = ends.wait().await;
+    let end = if args.control {
+        tokio::select! {
+            end = ends.wait() => end,
+            never = control::obey(&mut devnet, &failures) => match never {},
+        }
+    } else {
+        ends.wait().await
+    };
     devnet.stop().await;
     end
 }
@@ -116,10 +136,34 @@ fn print(event: &DevnetEvent, json: bool, failures: &FailureSender) {
             };
             format!("{role:10}{address}")
         }
-        DevnetEvent::Ready { head, epoch } => {
-            format!("ready     block #{head}, epoch {epoch}; Ctrl-C ends it")
+        DevnetEvent::Ready {
+            head,
+            epoch,
+            funded,
+            history,
+        } => {
+            let FundedAccount {
+                address,
+                private_key,
+            } = funded;
+            let history = match history {
+                Some(HistoryAccount {
+                    address,
+                    transactions,
+                }) => format!("history   {address}, {transactions} transactions\n"),
+                None => String::new(),
+            };
+            format!(
+                "funded    {address}, private key {private_key}\n{history}\
+                 ready     block #{head}, epoch {epoch}; Ctrl-C ends it"
+            )
         }
     };
+    print_line(&line, failures);
+}
+
+/// Writes a line to stdout.
+pub(super) fn print_line(line: &str, failures: &FailureSender) {
     let mut stdout = std::io::stdout().lock();
     if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
         // Who was to read it is gone.

@@ -1,7 +1,9 @@
 //! The command line: what can be asked for, how the process ends, and with which exit code.
+//! A devnet can take commands while it runs, too.
 //!
 //! The commands themselves are in modules of their own.
 
+mod control;
 mod devnet;
 mod end;
 mod logging;

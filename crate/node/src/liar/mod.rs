@@ -22,7 +22,7 @@ use nimiq_network_interface::{
     network::{MsgAcceptance, Network as _},
     peer_info::{NodeType, Services},
 };
-use nimiq_network_libp2p::{Network, PeerId};
+use nimiq_network_libp2p::{Keypair, Network, PeerId};
 use nimiq_utils::spawn;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -30,7 +30,7 @@ pub use self::lie::{Lie, UnknownLie};
 use self::{answers::Script, forgery::Forger};
 use crate::{
     chain::ChainData,
-    node::{Host, Hosted, NetworkSetup, NodeError, connect, local_address},
+    node::{Host, Hosted, NetworkSetup, NodeError, connect, local_address, provided_services},
 };
 
 /// How often a peer that spams sends another bad header. Others accept 20 in 10 s.
@@ -41,6 +41,8 @@ const SPAM_PERIOD: Duration = Duration::from_millis(600);
 pub struct LiarConfig {
     /// In what way it lies.
     pub lie: Lie,
+    /// Identifies it in the network.
+    pub identity: Keypair,
     /// Where it listens.
     pub listen: Multiaddr,
     /// Nodes to connect to, through which clients find it.
@@ -52,6 +54,7 @@ impl LiarConfig {
     pub fn new(lie: Lie, seeds: Vec<Multiaddr>) -> Self {
         Self {
             lie,
+            identity: Keypair::generate_ed25519(),
             listen: local_address(),
             seeds,
         }
@@ -147,7 +150,7 @@ async fn assemble(config: LiarConfig, chain: ChainData) -> Result<(Parts, Multia
     let proxy = BlockchainProxy::from(&chain.blockchain);
     let provided = match config.lie {
         Lie::NoServices => Services::empty(),
-        _ => Services::provided(NodeType::History),
+        _ => provided_services(),
     };
     let genesis = match config.lie {
         Lie::WrongGenesis => Some(Blake2bHash([0x67; 32])),
@@ -155,6 +158,7 @@ async fn assemble(config: LiarConfig, chain: ChainData) -> Result<(Parts, Multia
     };
     let (network, listening) = connect(
         NetworkSetup {
+            identity: config.identity,
             listen: config.listen,
             seeds: config.seeds,
             provided,

@@ -33,7 +33,8 @@ use nimiq_network_interface::{
     network::{CloseReason, Network as _},
     peer_info::{NodeType, Services},
 };
-use nimiq_network_libp2p::{Network, NetworkError, PeerId};
+use nimiq_network_libp2p::{Keypair, Network, NetworkError, PeerId};
+use nimiq_transaction::Transaction;
 use nimiq_utils::spawn;
 use nimiq_validator::{key_utils::VotingKeys, validator::Validator};
 use nimiq_validator_network::network_impl::ValidatorNetworkImpl;
@@ -93,6 +94,15 @@ pub enum NodeError {
         /// For how long.
         seconds: u64,
     },
+    /// There are more transactions than the blocks of a chain can take.
+    #[error("the blocks can take no more than {most} transactions")]
+    TooManyTransactions {
+        /// How many they can take.
+        most: u32,
+    },
+    /// A transaction was not accepted, for this reason.
+    #[error("the transaction was refused: {0}")]
+    Refused(String),
     /// Nobody waits for the node any more.
     #[error("interrupted")]
     Interrupted,
@@ -129,6 +139,8 @@ pub enum Role {
 /// How to start a [`Node`].
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
+    /// Identifies the node in the network.
+    pub identity: Keypair,
     /// Where to listen: `/ip4/…/tcp/PORT/ws` or `/ip6/…`, with port 0 for any free one.
     pub listen: Multiaddr,
     /// Nodes to connect to.
@@ -142,17 +154,27 @@ pub struct NodeConfig {
 impl NodeConfig {
     /// A follower of the nodes at `seeds`, listening on this machine on any free port.
     pub fn follower(seeds: Vec<Multiaddr>) -> Self {
-        Self {
+        let mut config = Self {
+            identity: Keypair::generate_ed25519(),
             listen: local_address(),
-            min_peers: usize::from(!seeds.is_empty()),
-            seeds,
+            seeds: Vec::new(),
             role: Role::Follower,
-        }
+            min_peers: 0,
+        };
+        config.follow(seeds);
+        config
+    }
+
+    /// Connects to these nodes, and waits for one of them, if there are any.
+    pub(crate) fn follow(&mut self, seeds: Vec<Multiaddr>) {
+        self.min_peers = usize::from(!seeds.is_empty());
+        self.seeds = seeds;
     }
 
     /// The validator of `unit-albatross`, who needs nobody else to go on.
     pub fn validator(block_time: BlockTime) -> Self {
         Self {
+            identity: Keypair::generate_ed25519(),
             listen: local_address(),
             seeds: Vec::new(),
             role: Role::Validator {
@@ -181,6 +203,7 @@ pub struct Node {
 struct Parts {
     network: Arc<Network>,
     consensus: ConsensusProxy<Network>,
+    mempool: Arc<Mempool>,
     chain: ChainData,
 }
 
@@ -231,6 +254,22 @@ impl Node {
     /// The node's consensus.
     pub fn consensus(&self) -> ConsensusProxy<Network> {
         self.host.parts.consensus.clone()
+    }
+
+    /// The node's mempool.
+    pub fn mempool(&self) -> Arc<Mempool> {
+        Arc::clone(&self.host.parts.mempool)
+    }
+
+    /// Gives the node a transaction as if it had come from a peer, but doesn't pass it on. If the
+    /// node is the validator it gets into one of the next blocks.
+    ///
+    /// # Errors
+    /// If the node finds fault with it.
+    pub fn submit(&self, transaction: Transaction) -> Result<(), NodeError> {
+        self.mempool()
+            .add_transaction(transaction, None)
+            .map_err(|error| NodeError::Refused(error.to_string()))
     }
 
     /// Number of the last block.
@@ -368,15 +407,21 @@ impl<T> Drop for Host<T> {
     }
 }
 
+/// The services of a history node that has an index of its transactions, as `nimiq-client` sets them.
+pub(crate) fn provided_services() -> Services {
+    Services::provided(NodeType::History) | Services::TRANSACTION_INDEX
+}
+
 /// Puts the node together, in the order `nimiq-client` does.
 async fn assemble(config: NodeConfig, chain: ChainData) -> Result<(Parts, Multiaddr), NodeError> {
-    let mut services = Services::provided(NodeType::History);
+    let mut services = provided_services();
     if matches!(config.role, Role::Validator { .. }) {
         services |= Services::VALIDATOR;
     }
     let proxy = BlockchainProxy::from(&chain.blockchain);
     let (network, listening) = connect(
         NetworkSetup {
+            identity: config.identity,
             listen: config.listen,
             seeds: config.seeds,
             provided: services,
@@ -403,7 +448,7 @@ async fn assemble(config: NodeConfig, chain: ChainData) -> Result<(Parts, Multia
     );
     let consensus_proxy = consensus.proxy();
 
-    match config.role {
+    let mempool = match config.role {
         Role::Validator {
             keys,
             block_time: BlockTime::Standard,
@@ -420,18 +465,18 @@ async fn assemble(config: NodeConfig, chain: ChainData) -> Result<(Parts, Multia
                 keys.fee,
                 MempoolConfig::default(),
             );
-            // Transactions that passed the mempool need not be verified again in blocks.
-            chain.blockchain.write().tx_verification_cache =
-                Arc::<Mempool>::clone(&validator.mempool_task.mempool);
+            let mempool = validator.mempool_task.mempool();
             spawn(validator);
+            mempool
         }
         role => {
-            let mut mempool = MempoolTask::new(
+            let mut task = MempoolTask::new(
                 &consensus,
                 Arc::clone(&chain.blockchain),
                 MempoolConfig::default(),
             );
-            spawn(async move { while mempool.next().await.is_some() {} });
+            let mempool = task.mempool();
+            spawn(async move { while task.next().await.is_some() {} });
             if let Role::Validator {
                 keys,
                 block_time: BlockTime::Every(period),
@@ -439,19 +484,24 @@ async fn assemble(config: NodeConfig, chain: ChainData) -> Result<(Parts, Multia
             {
                 spawn(producer::produce_blocks(
                     Arc::clone(&chain.blockchain),
+                    Arc::clone(&mempool),
                     Arc::clone(&network),
                     *keys,
                     period,
                 ));
             }
+            mempool
         }
-    }
+    };
+    // Transactions that passed the mempool need not be verified again in blocks.
+    chain.blockchain.write().tx_verification_cache = Arc::<Mempool>::clone(&mempool);
     spawn(consensus);
 
     let address = listening.start().await?;
     let parts = Parts {
         network,
         consensus: consensus_proxy,
+        mempool,
         chain,
     };
     Ok((parts, address))

@@ -33,6 +33,7 @@ const LISTEN_CHECK: Duration = Duration::from_millis(2);
 /// What a node is in its network.
 #[derive(Debug)]
 pub(crate) struct NetworkSetup {
+    pub(crate) identity: Keypair,
     pub(crate) listen: Multiaddr,
     pub(crate) seeds: Vec<Multiaddr>,
     /// The services it offers.
@@ -55,6 +56,7 @@ pub(crate) async fn connect(
     blockchain: &BlockchainProxy,
 ) -> Result<(Arc<Network>, Listening), NodeError> {
     let NetworkSetup {
+        identity: keypair,
         listen: address,
         seeds,
         provided,
@@ -62,7 +64,6 @@ pub(crate) async fn connect(
         genesis,
     } = setup;
     validate_listen_address(&address)?;
-    let keypair = Keypair::generate_ed25519();
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();

@@ -2,15 +2,19 @@
 //!
 //! The real validator aims at one block a second, a constant of the protocol. For demonstrations and
 //! tests that want another pace this takes its place: the same blocks, made by the same
-//! [`BlockProducer`] and published on the same topics, only without the vote of validators that a
+//! [`BlockProducer`] from the same mempool and published on the same topics, only without the vote of validators that a
 //! network with just one of them can do without.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use nimiq_block::Block;
+use nimiq_block::{Block, MicroBlock};
 use nimiq_blockchain::{BlockProducer, Blockchain};
+use nimiq_blockchain_interface::AbstractBlockchain;
+use nimiq_hash::{Blake2bHash, Hash};
+use nimiq_mempool::mempool::Mempool;
 use nimiq_network_libp2p::Network;
 use nimiq_primitives::policy::Policy;
+use nimiq_transaction::Transaction;
 use nimiq_utils::time::systemtime_to_timestamp;
 use parking_lot::RwLock;
 use rand::SeedableRng;
@@ -46,6 +50,7 @@ impl BlockTime {
 /// Makes a block each `period`, for ever.
 pub(super) async fn produce_blocks(
     blockchain: Arc<RwLock<Blockchain>>,
+    mempool: Arc<Mempool>,
     network: Arc<Network>,
     keys: ValidatorKeys,
     period: Duration,
@@ -56,9 +61,11 @@ pub(super) async fn produce_blocks(
     loop {
         ticks.tick().await;
         let blockchain = Arc::clone(&blockchain);
+        let mempool = Arc::clone(&mempool);
         let keys = keys.clone();
         // Signing and writing to disk would hold up the network.
-        let made = tokio::task::spawn_blocking(move || make_block(&blockchain, &keys)).await;
+        let made =
+            tokio::task::spawn_blocking(move || make_block(&blockchain, &mempool, &keys)).await;
         match made {
             Ok(Ok(block)) => {
                 if let Err(error) = publish(&network, block).await {
@@ -74,21 +81,58 @@ pub(super) async fn produce_blocks(
     }
 }
 
-fn make_block(blockchain: &RwLock<Blockchain>, keys: &ValidatorKeys) -> Result<Block, ChainError> {
+fn make_block(
+    blockchain: &RwLock<Blockchain>,
+    mempool: &Mempool,
+    keys: &ValidatorKeys,
+) -> Result<Block, ChainError> {
     let producer = BlockProducer::new(keys.signing.clone(), keys.voting.clone());
     let now = systemtime_to_timestamp(std::time::SystemTime::now());
     let mut rng = ChaCha20Rng::from_rng(&mut rand::rng());
     // Nobody may change the chain between making the block and pushing it.
     let blockchain = blockchain.upgradable_read();
-    let block = produce(
+    let transactions = if Policy::is_macro_block_at(blockchain.block_number() + 1) {
+        Vec::new()
+    } else {
+        take_transactions(&blockchain, mempool)
+    };
+    let taken = transactions.clone();
+    let made = produce(
         &blockchain,
         &producer,
         keys,
         now,
         Vec::new(),
-        Vec::new(),
+        transactions,
         &mut rng,
-    )?;
+    );
+    // What the mempool gave is gone from it, but only what is in the block is done with.
+    let included: HashSet<Blake2bHash> = made
+        .as_ref()
+        .ok()
+        .and_then(Block::transactions)
+        .unwrap_or_default()
+        .iter()
+        .map(|transaction| transaction.get_raw_transaction().hash())
+        .collect();
+    let left = taken
+        .into_iter()
+        .filter(|transaction| !included.contains(&transaction.hash()))
+        .collect();
+    mempool.return_transactions_locked(&blockchain, left);
+    let block = made?;
     push_to(blockchain, block.clone())?;
     Ok(block)
+}
+
+/// As many transactions as fit into a block, in the shares that the real validator gives them:
+/// those that only signal something cost nothing, and must not crowd out those that pay.
+fn take_transactions(blockchain: &Blockchain, mempool: &Mempool) -> Vec<Transaction> {
+    let available = MicroBlock::get_available_bytes(&[]);
+    let (mut transactions, control) =
+        mempool.get_control_transactions_for_block_locked(blockchain, available / 2);
+    let (mut regular, _) =
+        mempool.get_transactions_for_block_locked(blockchain, available.saturating_sub(control));
+    transactions.append(&mut regular);
+    transactions
 }

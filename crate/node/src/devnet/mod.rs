@@ -1,0 +1,398 @@
+//! A whole network on one machine: real nodes on a prefilled chain, one of them the validator.
+//!
+//! The chain is made once, without waiting for time to pass, and each node gets a copy of its
+//! database, so all start at the same head. Then the validator goes on live, and the others follow
+//! it over the network like any node does. A peer that lies can be added, see the module `liar`. All of
+//! it can be stopped and started again, as after a crash of every node at once.
+//!
+//! What is on the chain at the start is the business of the module `prefill`.
+
+mod prefill;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::future::try_join_all;
+use nimiq_hash::{Blake2bHash, Hash};
+use nimiq_keys::Address;
+use nimiq_network_interface::{Multiaddr, Protocol};
+use nimiq_primitives::{coin::Coin, policy::Policy};
+use serde::Serialize;
+
+use self::prefill::{Prefill, history_account};
+use crate::{
+    chain::{ChainData, Payer, init_policy},
+    liar::{Liar, LiarConfig, Lie},
+    node::{
+        BlockTime, Node, NodeConfig, NodeError, Role, local_address, probe_port,
+        validate_listen_address,
+    },
+};
+
+/// How long the nodes may take to find each other and follow the first live block.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a devnet consists of.
+#[derive(Clone, Debug)]
+pub struct DevnetConfig {
+    /// How many whole epochs of blocks exist at the start.
+    pub epochs: u32,
+    /// How many honest nodes there are; the first is the validator.
+    pub nodes: usize,
+    /// Where the first one listens. The others listen on this machine, on free ports.
+    pub listen: Multiaddr,
+    /// How often a block is made.
+    pub block_time: BlockTime,
+    /// Adds a peer that lies in this way.
+    pub adversary: Option<Lie>,
+    /// How many transactions the blocks at the start contain, all between the funded account and
+    /// one other.
+    pub transactions: u32,
+}
+
+impl Default for DevnetConfig {
+    /// Three nodes, three epochs, a block a second, nobody lies.
+    fn default() -> Self {
+        Self {
+            epochs: 3,
+            nodes: 3,
+            listen: local_address(),
+            block_time: BlockTime::Standard,
+            adversary: None,
+            transactions: 0,
+        }
+    }
+}
+
+/// What a node of a devnet is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeRole {
+    /// Produces blocks.
+    Validator,
+    /// Follows.
+    Node,
+    /// Lies.
+    Liar,
+}
+
+/// How far starting a devnet is. In JSON each has the member `event`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum DevnetEvent {
+    /// The prefilled chain has grown to this epoch.
+    Prefilled {
+        /// Epochs made so far.
+        epoch: u32,
+        /// Epochs to make.
+        of: u32,
+    },
+    /// A node listens.
+    Node {
+        /// Counts the nodes, beginning with 0.
+        index: usize,
+        /// What it is there for.
+        role: NodeRole,
+        /// Where it is reached, with its peer id.
+        address: String,
+    },
+    /// All nodes are connected to each other and have the first live block.
+    Ready {
+        /// Number of the validator's last block.
+        head: u32,
+        /// The epoch that block is in.
+        epoch: u32,
+        /// The account that can be spent from.
+        funded: FundedAccount,
+        /// The account that all prefilled transactions touch, if there are any.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        history: Option<HistoryAccount>,
+    },
+}
+
+/// An account with coins, and its key, for whoever wants to spend them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FundedAccount {
+    /// Its address, as people write it.
+    pub address: String,
+    /// Its key, as 64 hexadecimal digits. It is as public as the network's genesis block.
+    pub private_key: String,
+}
+
+impl FundedAccount {
+    /// The one of the network's genesis block.
+    pub fn of_genesis() -> Self {
+        let payer = Payer::funded();
+        let key = payer.key_pair().private.as_bytes();
+        Self {
+            address: payer.address().to_user_friendly_address(),
+            private_key: key.iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+}
+
+/// An account with a history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HistoryAccount {
+    /// Its address, as people write it.
+    pub address: String,
+    /// How many transactions touch it.
+    pub transactions: u32,
+}
+
+/// Tells a start that is under way to give up.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Gives up: the start then fails with [`NodeError::Interrupted`].
+    pub fn interrupt(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn check(&self) -> Result<(), NodeError> {
+        if self.0.load(Ordering::Relaxed) {
+            Err(NodeError::Interrupted)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// A running devnet. Dropping it stops it without waiting.
+#[derive(Debug)]
+pub struct Devnet {
+    /// What it takes to start the peers again.
+    plan: Plan,
+    nodes: Vec<Node>,
+    liar: Option<Liar>,
+}
+
+#[derive(Debug)]
+struct Plan {
+    nodes: Vec<(NodeConfig, ChainData)>,
+    liar: Option<(LiarConfig, ChainData)>,
+}
+
+impl Devnet {
+    /// Makes the chain and starts the nodes; resolves when they are ready. What happens meanwhile
+    /// goes to `report`.
+    ///
+    /// # Errors
+    /// If the first node can't listen where it shall, there are more transactions than blocks can
+    /// take, files can't be written, or the nodes don't find together in a minute.
+    pub async fn start(
+        config: DevnetConfig,
+        interrupt: Interrupt,
+        report: impl Fn(DevnetEvent) + Send + Sync + 'static,
+    ) -> Result<Self, NodeError> {
+        init_policy();
+        validate_listen_address(&config.listen)?;
+        // Better to know before than after the chain is made.
+        probe_port(&config.listen)?;
+        let report = Arc::new(report);
+        let prefill = Prefill {
+            epochs: config.epochs,
+            transactions: config.transactions,
+            nodes: config.nodes.max(1),
+            lie: config.adversary.clone(),
+        };
+        prefill.validate()?;
+        let chains = {
+            let report = Arc::clone(&report);
+            let interrupt = interrupt.clone();
+            tokio::task::spawn_blocking(move || prefill.make(&interrupt, &*report))
+                .await
+                .map_err(|error| NodeError::Crashed(error.to_string()))??
+        };
+        interrupt.check()?;
+
+        let mut plan = Plan {
+            nodes: Vec::new(),
+            liar: None,
+        };
+        for (index, chain) in chains.nodes.into_iter().enumerate() {
+            let node = if index == 0 {
+                NodeConfig {
+                    listen: config.listen.clone(),
+                    ..NodeConfig::validator(config.block_time)
+                }
+            } else {
+                // Seeds are those started before it, whose addresses are known by then.
+                NodeConfig::follower(Vec::new())
+            };
+            plan.nodes.push((node, chain));
+        }
+        if let Some(lie) = config.adversary {
+            let chain = match chains.liar {
+                Some(chain) => chain,
+                // It tells what it wants of the chain the validator makes.
+                None => plan.nodes[0].1.clone(),
+            };
+            plan.liar = Some((LiarConfig::new(lie, Vec::new()), chain));
+        }
+        let mut devnet = Self {
+            plan,
+            nodes: Vec::new(),
+            liar: None,
+        };
+        devnet.start_peers(&interrupt, &*report).await?;
+        let head = devnet.nodes[0].height();
+        report(DevnetEvent::Ready {
+            head,
+            epoch: Policy::epoch_at(head),
+            funded: FundedAccount::of_genesis(),
+            history: (config.transactions > 0).then(|| HistoryAccount {
+                address: history_account().address().to_user_friendly_address(),
+                transactions: config.transactions,
+            }),
+        });
+        Ok(devnet)
+    }
+
+    /// Starts all peers, which must not run; resolves when they follow the chain that goes on.
+    async fn start_peers(
+        &mut self,
+        interrupt: &Interrupt,
+        report: &(impl Fn(DevnetEvent) + ?Sized),
+    ) -> Result<(), NodeError> {
+        let height = self.plan.nodes[0].1.height();
+        for (index, (config, chain)) in self.plan.nodes.iter_mut().enumerate() {
+            if matches!(config.role, Role::Follower) {
+                config.follow(
+                    self.nodes
+                        .iter()
+                        .map(|node| node.address().clone())
+                        .collect(),
+                );
+            }
+            let role = match config.role {
+                Role::Validator { .. } => NodeRole::Validator,
+                Role::Follower => NodeRole::Node,
+            };
+            let node = Node::start(config.clone(), chain.clone()).await?;
+            // Should it start again, it is found where it was.
+            config.listen = without_peer_id(node.address());
+            report(DevnetEvent::Node {
+                index,
+                role,
+                address: node.address().to_string(),
+            });
+            self.nodes.push(node);
+            interrupt.check()?;
+        }
+
+        // All have the first block made live: all are connected to someone, and follow.
+        let others = self.nodes.len() - 1;
+        let all = try_join_all(self.nodes.iter().map(|node| async move {
+            node.connected(others).await;
+            node.reached(height + 1).await;
+            Ok::<_, NodeError>(())
+        }));
+        tokio::time::timeout(READY_TIMEOUT, all)
+            .await
+            .map_err(|_| NodeError::Timeout {
+                what: "connecting the nodes with each other",
+                seconds: READY_TIMEOUT.as_secs(),
+            })??;
+
+        // The liar comes last, so that the honest nodes need not get past it.
+        if let Some((config, chain)) = &mut self.plan.liar {
+            config.seeds = self
+                .nodes
+                .iter()
+                .map(|node| node.address().clone())
+                .collect();
+            let liar = Liar::start(config.clone(), chain.clone()).await?;
+            config.listen = without_peer_id(liar.address());
+            report(DevnetEvent::Node {
+                index: self.nodes.len(),
+                role: NodeRole::Liar,
+                address: liar.address().to_string(),
+            });
+            self.liar = Some(liar);
+        }
+        Ok(())
+    }
+
+    /// Stops all peers, the liar included, within a second or so: connections are closed and new
+    /// ones refused. Does nothing if they are stopped.
+    pub async fn stop_nodes(&mut self) {
+        let nodes = std::mem::take(&mut self.nodes).into_iter().map(Node::stop);
+        let liar = self.liar.take();
+        let liar = async {
+            if let Some(liar) = liar {
+                liar.stop().await;
+            }
+        };
+        futures::join!(futures::future::join_all(nodes), liar);
+    }
+
+    /// Starts all peers again after [`Devnet::stop_nodes`], with the same identities, where they
+    /// were, on the chain as it was; resolves when it goes on. Does nothing if they run.
+    ///
+    /// # Errors
+    /// If one can't listen where it was, or they don't find together in a minute.
+    pub async fn start_nodes(&mut self) -> Result<(), NodeError> {
+        if !self.nodes.is_empty() {
+            return Ok(());
+        }
+        let started = self.start_peers(&Interrupt::default(), &|_| {}).await;
+        if started.is_err() {
+            // All or none.
+            self.stop_nodes().await;
+        }
+        started
+    }
+
+    /// Sends coins from the funded account; the validator puts it into the next block it makes.
+    /// Returns the transaction's hash.
+    ///
+    /// # Errors
+    /// If the nodes are stopped, or the validator finds fault with the transaction.
+    pub fn pay(&self, recipient: &Address, value: Coin) -> Result<Blake2bHash, NodeError> {
+        let Some(validator) = self.nodes.first() else {
+            return Err(NodeError::Refused("the nodes are stopped".into()));
+        };
+        let payment = Payer::funded().pay(recipient, value, validator.height())?;
+        let hash = payment.hash();
+        validator.submit(payment)?;
+        Ok(hash)
+    }
+
+    /// The honest nodes; the first is the validator. None while they are stopped.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The lying peer, if there is one.
+    pub fn liar(&self) -> Option<&Liar> {
+        self.liar.as_ref()
+    }
+
+    /// Addresses of all peers, the liar's last.
+    pub fn addresses(&self) -> Vec<Multiaddr> {
+        let liar = self.liar.iter().map(Liar::address);
+        let nodes = self.nodes.iter().map(Node::address);
+        nodes.chain(liar).cloned().collect()
+    }
+
+    /// Stops everything, within a second or so.
+    pub async fn stop(mut self) {
+        self.stop_nodes().await;
+    }
+}
+
+/// The part of a peer's address that it listens on.
+fn without_peer_id(address: &Multiaddr) -> Multiaddr {
+    address
+        .iter()
+        .filter(|protocol| !matches!(protocol, Protocol::P2p(_)))
+        .collect()
+}
