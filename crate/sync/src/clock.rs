@@ -1,8 +1,13 @@
 //! What time it is, as far as block timestamps go. Where it comes from (the system, a peer-adjusted
-//! clock, a test's virtual time) is the caller's business.
+//! clock, a test's virtual time) is the caller's business. [`Instant`] is for how long things take,
+//! in the same time as `nimiq-time` has its timers in: natively that can be a test's virtual time.
 
 use std::{fmt, sync::Arc};
 
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use tokio::time::Instant;
+#[cfg(target_family = "wasm")]
+pub(crate) use web_time::Instant;
 use web_time::{SystemTime, UNIX_EPOCH};
 
 /// A source of Unix time in milliseconds. Cheap to clone.

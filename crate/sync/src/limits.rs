@@ -82,17 +82,102 @@ pub const HEAD_REQUEST_MAX_INTERVAL: Duration = Duration::from_secs(15);
 /// Accepted announcements that confirm the head without any head request (nodes: 5).
 pub const MIN_BLOCKS_ESTABLISHED: usize = 5;
 
-/// Without a new head for this long, the client says so and begins to act. Blocks come once a
-/// second and a missing producer is skipped after four.
-pub const STALL_AFTER: Duration = Duration::from_secs(20);
+/// Without a new head for this long, the peers are asked whether they have one. Blocks come once a
+/// second, and a missing producer is skipped after four.
+pub const SILENCE_NOTICED: Duration = Duration::from_secs(5);
 
-/// Between one remedy and the next, stronger one.
-pub const STALL_ESCALATION: Duration = Duration::from_secs(20);
+/// Without a new head for this long, a client that was following the chain says so and begins to
+/// act, mildly at first: another two blocks could be missing.
+pub const STALL_AFTER: Duration = Duration::from_secs(8);
+
+/// The same for a client that has not yet got to the head: macro blocks come as slowly as peers
+/// answer and signatures are checked.
+pub const STALL_AFTER_WHILE_SYNCING: Duration = Duration::from_secs(20);
+
+/// The same for one that has lost all its peers.
+pub const STALL_AFTER_LOSS: Duration = Duration::from_secs(3);
+
+/// Each remedy is given this much more time than the one before it.
+pub const STALL_ESCALATION: Duration = Duration::from_secs(8);
+
+/// Longest time between two remedies.
+pub const STALL_ESCALATION_MAX: Duration = Duration::from_secs(60);
+
+/// How long a peer may take to name its head when it is in doubt that it is there at all.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// A clock that differs from the chain's by more than this is reported.
 pub const CLOCK_SKEW_REPORTED: Duration = Duration::from_secs(120);
+
+// --- Queries --------------------------------------------------------------------------------------
+
+/// How long a query waits for consensus. A first sync takes a second or two; who waits longer than
+/// this has no network.
+pub const QUERY_CONSENSUS_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a query waits for a peer that it may ask, once there is consensus.
+pub const QUERY_PEERS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long one question goes from peer to peer before it is given up.
+pub const QUERY_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// How long one peer may take for one answer. Shorter than [`REQUEST_TIMEOUT`]: somebody is waiting,
+/// and there are others to ask.
+pub const QUERY_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a request waits for its turn where a peer's limit is used up: a window and a bit.
+pub const QUERY_SLOT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Added to the window in which nodes count requests, for clocks that differ.
+pub const QUERY_WINDOW_MARGIN: Duration = Duration::from_millis(500);
+
+/// What every answer is taken to cost beyond the time it takes, so that of two peers that are
+/// equally far away the idle one is asked.
+pub const QUERY_LATENCY_BASE: Duration = Duration::from_millis(20);
+
+/// The least that a peer that did not answer is taken to need for its next answer.
+pub const QUERY_BLAME: Duration = Duration::from_secs(2);
+
+/// How long a proof waits for the block it refers to. A skipped producer costs 4 s.
+pub const QUERY_HEAD_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// New heads after which a proof for a block that has not come is given up (nodes: 10).
+pub const QUERY_HEAD_BLOCKS: usize = 10;
+
+/// Blocks that the state which a peer proves may be behind our head: peers differ by a block or two.
+pub const QUERY_STATE_AGE: u32 = 5;
+
+/// Keys asked for in one state proof. Nodes take 255; a smaller proof is checked without a pause for
+/// the page, and several go to several peers.
+pub const TRIE_KEYS_PER_REQUEST: usize = 100;
+
+/// State proofs of one query under way at once.
+pub const TRIE_REQUESTS_IN_FLIGHT: usize = 4;
+
+/// Nodes of the accounts tree that may lead to one key, the root and the node itself included. The
+/// longest keys, those of stakers, have 82 nibbles.
+pub const TRIE_NODES_PER_KEY: usize = 84;
+
+/// Election blocks whose proofs are remembered.
+pub const PROVEN_ELECTIONS: usize = 64;
 
 // --- Events ---------------------------------------------------------------------------------------
 
 /// Events kept for a slow reader before the oldest are dropped and counted.
 pub const EVENT_BUFFER: usize = 512;
+
+// --- Restored chains ------------------------------------------------------------------------------
+
+/// Largest record of a chain that is read, in bytes. 512 validators of 350 bytes make 180 kB.
+pub const MAX_SAVED: usize = 1024 * 1024;
+
+/// A restored chain is gone on from if it is at most so many epochs old, which means as many checks
+/// of signatures; it is where trust starts if it is older.
+pub const RESUMED_EPOCHS: u64 = 1;
+
+/// A restored chain is given up if no peer confirms it for this long, although some could.
+pub const RESTORED_PATIENCE: Duration = Duration::from_secs(20);
+
+/// A restored chain is given up if for this long more peers contradict than confirm it: all of them
+/// should have had the time to answer.
+pub const RESTORED_DISPUTE: Duration = Duration::from_secs(4);

@@ -1,7 +1,7 @@
 //! Questions to one peer. Each has a timeout, each answer is held against the question, and each
 //! failure says whose fault it is, so that callers can tell the slow from the dishonest.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use nimiq_block::{Block, MacroBlock};
 use nimiq_hash::Blake2bHash;
@@ -35,13 +35,32 @@ pub(crate) enum PeerFault {
     Lied(String),
 }
 
+impl PeerFault {
+    /// What is wrong with the answer, for people.
+    pub(crate) fn reason(&self) -> &str {
+        match self {
+            Self::Failed(reason) | Self::Lacks(reason) | Self::Lied(reason) => reason,
+        }
+    }
+}
+
 async fn ask<N: Network, R: Request>(
     network: &N,
     peer: N::PeerId,
     request: R,
 ) -> Result<R::Response, PeerFault> {
+    ask_within(limits::REQUEST_TIMEOUT, network, peer, request).await
+}
+
+/// Asks a peer, and waits for its answer only so long.
+pub(crate) async fn ask_within<N: Network, R: Request>(
+    patience: Duration,
+    network: &N,
+    peer: N::PeerId,
+    request: R,
+) -> Result<R::Response, PeerFault> {
     let name = R::type_name::<R>();
-    match timeout(limits::REQUEST_TIMEOUT, network.request(request, peer)).await {
+    match timeout(patience, network.request(request, peer)).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(RequestError::OutboundRequest(error))) => {
             Err(PeerFault::Failed(format!("{name}: {error}")))
@@ -61,6 +80,15 @@ pub(crate) async fn head<N: Network>(
     ask(network, peer, RequestHead {}).await
 }
 
+/// The peer's head, from a peer that is given less time than usual.
+pub(crate) async fn head_within<N: Network>(
+    patience: Duration,
+    network: &N,
+    peer: N::PeerId,
+) -> Result<ResponseHead, PeerFault> {
+    ask_within(patience, network, peer, RequestHead {}).await
+}
+
 /// The macro block called `hash`, without body.
 pub(crate) async fn macro_block<N: Network>(
     network: &N,
@@ -75,29 +103,68 @@ pub(crate) async fn macro_block<N: Network>(
         Ok(block) => block,
         Err(error) => return Err(PeerFault::Lacks(error.to_string())),
     };
-    let Block::Macro(mut block) = block else {
+    if block.is_micro() {
         return Err(PeerFault::Lied(
             "a micro block where a macro block was asked for".into(),
         ));
-    };
-    block.body = None;
+    }
+    match check_block(block, hash) {
+        Ok(Block::Macro(block)) => Ok(block),
+        Ok(Block::Micro(_)) => Err(PeerFault::Lied(OTHER_HASH.into())),
+        Err(reason) => Err(PeerFault::Lied(reason.into())),
+    }
+}
+
+const OTHER_HASH: &str = "a block with another hash than the one asked for";
+
+/// Drops what was not asked for, the body, and holds the rest against the hash that was.
+pub(crate) fn check_block(mut block: Block, hash: &Blake2bHash) -> Result<Block, &'static str> {
     // The hash of a validator set with gaps can't be computed: check the structure first.
-    let structure = block
-        .header
-        .validators
-        .as_ref()
-        .map(|set| set.validate_structure());
-    if structure.is_some_and(|result| result.is_err()) {
-        return Err(PeerFault::Lied(
-            "a block with a malformed validator set".into(),
-        ));
+    check_structure(&block)?;
+    match &mut block {
+        Block::Macro(block) => block.body = None,
+        Block::Micro(block) => block.body = None,
     }
-    if block.header.hash_cached() != *hash {
-        return Err(PeerFault::Lied(
-            "a block with another hash than the one asked for".into(),
-        ));
+    match block.hash_cached() == *hash {
+        true => Ok(block),
+        false => Err(OTHER_HASH),
     }
-    Ok(block)
+}
+
+fn check_structure(block: &Block) -> Result<(), &'static str> {
+    match block.validators().map(|set| set.validate_structure()) {
+        Some(Err(_)) => Err("a block with a malformed validator set"),
+        Some(Ok(())) | None => Ok(()),
+    }
+}
+
+/// Checks that the blocks are those from a macro block up to `target`, which is called so and at
+/// `top`, each the parent of the next.
+pub(crate) fn check_batch(
+    blocks: Vec<Block>,
+    target: &Blake2bHash,
+    top: u32,
+) -> Result<Vec<Block>, &'static str> {
+    if blocks.len() > Policy::blocks_per_batch() as usize {
+        return Err("more blocks than a batch has");
+    }
+    let mut checked = Vec::with_capacity(blocks.len());
+    let (mut hash, mut number) = (target.clone(), Some(top));
+    for block in blocks.into_iter().rev() {
+        let block = check_block(block, &hash)?;
+        if Some(block.block_number()) != number {
+            return Err("a block with another number than its place");
+        }
+        hash = block.parent_hash().clone();
+        number = block.block_number().checked_sub(1);
+        checked.push(block);
+    }
+    let macros = checked.iter().filter(|block| block.is_macro()).count();
+    if macros != 1 || checked.last().is_none_or(Block::is_micro) {
+        return Err("a run that does not go down to the macro block before it");
+    }
+    checked.reverse();
+    Ok(checked)
 }
 
 /// The election blocks after the first of `locators` that the peer knows. `Ok(None)` where it
@@ -194,12 +261,7 @@ fn check_run(
     let last = blocks.len().saturating_sub(1);
     let mut parent: Option<(Blake2bHash, u32)> = None;
     for (i, block) in blocks.iter_mut().enumerate() {
-        let malformed = block
-            .validators()
-            .is_some_and(|set| set.validate_structure().is_err());
-        if malformed {
-            return Err("a block with a malformed validator set");
-        }
+        check_structure(block)?;
         match block {
             Block::Macro(block) => block.body = None,
             Block::Micro(block) => block.body = None,

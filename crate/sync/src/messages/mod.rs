@@ -3,6 +3,7 @@
 //! from `nimiq-consensus`, because that crate brings the full node with it; a test compares every
 //! encoding with that crate's, byte for byte.
 
+mod state;
 use nimiq_block::{
     Block, MacroBlock, MacroHeader, MicroBlock, MicroHeader, MicroJustification, TendermintProof,
 };
@@ -14,6 +15,11 @@ use nimiq_network_interface::{
 };
 use nimiq_serde::{Deserialize, Serialize, SerializedMaxSize};
 use thiserror::Error;
+
+pub use self::state::{
+    BlocksProofError, RequestBlocksProof, RequestTrieProof, ResponseBlocksProof, ResponseTrieProof,
+    TrieProofError,
+};
 
 /// Asks for the peer's head (type 210).
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -1,0 +1,157 @@
+//! Proofs of the accounts tree: what a block's state holds at some keys, or that it holds nothing
+//! there. A peer proves the state of its own head, so the block that a proof refers to may be one
+//! that has not reached us yet.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use nimiq_hash::Blake2bHash;
+use nimiq_network_interface::{network::Network, peer_info::Services};
+use nimiq_primitives::{key_nibbles::KeyNibbles, trie::trie_proof::TrieProof};
+use nimiq_serde::Deserialize;
+
+use super::{Answer, Plan, Queries, QueryError};
+use crate::{
+    chain::LightChain,
+    event::Trust,
+    limits,
+    messages::{RequestTrieProof, ResponseTrieProof},
+    requests::PeerFault,
+};
+
+/// The bytes at a key, or `None` where it is proven that there are none.
+pub(super) type Value = Option<Vec<u8>>;
+
+/// The block whose state a peer proved.
+#[derive(Clone, Debug)]
+struct ProvingBlock {
+    number: u32,
+    state_root: Blake2bHash,
+    trust: Trust,
+}
+
+impl<TNetwork: Network> Queries<TNetwork> {
+    /// The values at `keys`, in their order, each proven. The keys must be distinct.
+    pub(super) async fn trie_values(
+        &self,
+        keys: Vec<KeyNibbles>,
+    ) -> Result<Vec<Answer<Value>>, QueryError> {
+        self.established().await?;
+        let batches: Vec<_> = keys
+            .chunks(limits::TRIE_KEYS_PER_REQUEST)
+            .map(<[_]>::to_vec)
+            .collect();
+        let answers: Vec<_> = stream::iter(batches)
+            .map(|batch| self.trie_batch(batch))
+            .buffered(limits::TRIE_REQUESTS_IN_FLIGHT)
+            .try_collect()
+            .await?;
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    async fn trie_batch(&self, keys: Vec<KeyNibbles>) -> Result<Vec<Answer<Value>>, QueryError> {
+        let plan = Plan::new::<RequestTrieProof>(Services::ACCOUNTS_PROOF);
+        let keys = &keys;
+        let answer = self.ask_peers(plan, |peer| self.trie_attempt(peer, keys));
+        answer
+            .await
+            .map_err(|failure| failure.into_error("no proven state", QueryError::Timeout))
+    }
+
+    async fn trie_attempt(
+        &self,
+        peer: TNetwork::PeerId,
+        keys: &[KeyNibbles],
+    ) -> Result<Vec<Answer<Value>>, PeerFault> {
+        let newest = self.context().chain.heads();
+        let newest = newest.map_or(0, |heads| heads.head.number);
+        let request = RequestTrieProof {
+            keys: keys.to_vec(),
+        };
+        let response = self.request(peer, request).await?;
+        let ResponseTrieProof { proof, block_hash } =
+            response.map_err(|error| PeerFault::Lacks(error.to_string()))?;
+        let block = self.proving_block(&block_hash, newest).await?;
+        let values = values(proof, &block.state_root, keys)
+            .map_err(|reason| PeerFault::Lied(reason.into()))?;
+        Ok(values
+            .into_iter()
+            .map(|value| Answer {
+                value,
+                block_number: block.number,
+                trust: block.trust,
+            })
+            .collect())
+    }
+
+    /// The block of our main chain called `hash`, as soon as we hold it. `newest` is where our head
+    /// was when the peer was asked.
+    async fn proving_block(
+        &self,
+        hash: &Blake2bHash,
+        newest: u32,
+    ) -> Result<ProvingBlock, PeerFault> {
+        let mut heads = 0;
+        let mut last = None;
+        let find = |chain: &LightChain, trust: Trust| {
+            if chain.is_on_main_chain(hash)
+                && let Some(block) = chain.block(hash)
+            {
+                return Some(Some(ProvingBlock {
+                    number: block.block_number(),
+                    state_root: block.state_root().clone(),
+                    trust,
+                }));
+            }
+            let head = Some(chain.head().hash());
+            if last != head {
+                last = head;
+                heads += 1;
+            }
+            // The head that we began with is not a new one.
+            (heads > limits::QUERY_HEAD_BLOCKS + 1).then_some(None)
+        };
+        let found = self.when_chain(limits::QUERY_HEAD_TIMEOUT, find).await;
+        let Some(block) = found.flatten() else {
+            let reason = "it proves the state of a block that we do not get";
+            return Err(PeerFault::Lacks(reason.into()));
+        };
+        if block.number + limits::QUERY_STATE_AGE < newest {
+            let reason = "the state that it proves is too old";
+            return Err(PeerFault::Lacks(reason.into()));
+        }
+        Ok(block)
+    }
+}
+
+/// Checks a proof against a state root and returns the values at `keys`, in their order. The keys
+/// must be distinct.
+fn values(
+    proof: TrieProof,
+    state_root: &Blake2bHash,
+    keys: &[KeyNibbles],
+) -> Result<Vec<Value>, &'static str> {
+    if proof.nodes.len() > keys.len().saturating_mul(limits::TRIE_NODES_PER_KEY) {
+        return Err("a state proof with more nodes than lead to the keys");
+    }
+    let wanted: Vec<&KeyNibbles> = keys.iter().collect();
+    let mut values: BTreeMap<_, _> = proof
+        .verify_values(state_root, &wanted)
+        .map_err(|_| "a state proof that does not hold")?;
+    keys.iter()
+        .map(|key| values.remove(key).ok_or("a state proof that lacks a key"))
+        .collect()
+}
+
+/// Reads a proven value. It is not the peer's fault if that fails.
+pub(super) fn decode<T: Deserialize>(value: &Value) -> Result<Option<T>, QueryError> {
+    let Some(bytes) = value else {
+        return Ok(None);
+    };
+    match T::deserialize_from_vec(bytes) {
+        Ok(value) => Ok(Some(value)),
+        Err(_) => Err(QueryError::ProofInvalid(
+            "the proven state is in a form that this client does not know".into(),
+        )),
+    }
+}
