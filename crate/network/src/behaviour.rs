@@ -11,7 +11,7 @@ use libp2p::{
 };
 
 use crate::{
-    discovery::{self, behaviour::Shared},
+    discovery::{self, behaviour::Shared, contact::SignedPeerContact},
     gate,
     gossip::{self, Gossipsub},
     limits,
@@ -35,6 +35,7 @@ impl Behaviour {
     pub(crate) fn new(
         peer_id: PeerId,
         shared: Arc<Shared>,
+        kept: Vec<SignedPeerContact>,
         max_connections: u32,
     ) -> Result<Self, String> {
         let connection_limits = ConnectionLimits::default()
@@ -59,7 +60,7 @@ impl Behaviour {
         Ok(Self {
             gate: gate::Behaviour::default(),
             limits: connection_limits::Behaviour::new(connection_limits),
-            discovery: discovery::behaviour::Behaviour::new(shared),
+            discovery: discovery::behaviour::Behaviour::new(shared, kept),
             gossip: gossip::behaviour(peer_id)?,
             ping: ping::Behaviour::new(ping),
             requests,

@@ -5,7 +5,7 @@ use nimiq_hash::Blake2bHash;
 use nimiq_network_interface::peer_info::{NodeType, Services};
 use thiserror::Error;
 
-use crate::{address, limits, transport};
+use crate::{address, limits, saved::SavedContacts, transport};
 
 /// Configuration of a [`Network`](crate::Network). [`Config::new`] fills in what a light client needs.
 #[derive(Clone)]
@@ -32,6 +32,8 @@ pub struct Config {
     pub secure_only: bool,
     /// Contacts kept in the book. Default [`limits::MAX_CONTACTS`].
     pub max_contacts: usize,
+    /// Peers that an earlier run knew. Default none.
+    pub contacts: SavedContacts,
 }
 
 impl Config {
@@ -49,6 +51,7 @@ impl Config {
             allow_loopback: false,
             secure_only: false,
             max_contacts: limits::MAX_CONTACTS,
+            contacts: SavedContacts::default(),
         }
     }
 

@@ -134,6 +134,9 @@ pub enum LeaveReason {
     /// Our side asked for it.
     #[error("disconnected by us")]
     Requested,
+    /// It did not answer, or not with anything of use.
+    #[error("given up: it does not answer")]
+    Failed,
     /// Our side found it malicious and banned it.
     #[error("banned")]
     Banned,

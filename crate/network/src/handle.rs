@@ -27,6 +27,7 @@ use crate::{
     peers::{PeerStatus, PeerTable, Transport},
     pool::Pool,
     reqres::dispatch::{Dispatch, Receivers},
+    saved::SavedContacts,
     swarm::{State, Task},
     traffic::{Counters, Traffic},
     transport,
@@ -187,8 +188,13 @@ impl Network {
         let transport = transport::build(&config.identity, &counters)?;
         let local_peer_id = config.identity.public().to_peer_id();
         let shared = Arc::new(Shared::new(&config));
-        let behaviour = Behaviour::new(local_peer_id, Arc::clone(&shared), config.max_connections)
-            .map_err(ConfigError::Transport)?;
+        let behaviour = Behaviour::new(
+            local_peer_id,
+            Arc::clone(&shared),
+            config.contacts.contacts,
+            config.max_connections,
+        )
+        .map_err(ConfigError::Transport)?;
         let swarm = Swarm::new(
             transport,
             behaviour,
@@ -244,6 +250,13 @@ impl Network {
     /// the browser says that it is online again.
     pub fn start_connecting(&self) {
         self.set_mode(Mode::Connecting);
+    }
+
+    /// Says that time may have passed unnoticed. Unless it is offline or idle, the network tries again
+    /// at once what failed before, and does not wait for dials that hang.
+    pub fn wake(&self) {
+        self.modes
+            .send_if_modified(|current| *current == Mode::Connecting);
     }
 
     /// Goes offline: closes every connection and dials nobody until [`Network::start_connecting`].
@@ -321,6 +334,24 @@ impl Network {
     /// Number of contacts in the book.
     pub fn known_contacts(&self) -> usize {
         self.shared.book.lock().len()
+    }
+
+    /// Peers to go back to in a later run: those connected now or of late, and some of the book.
+    pub fn contacts(&self) -> SavedContacts {
+        let now = self.shared.clock.network_secs();
+        let contacts = self.shared.book.lock().sample(
+            self.required_services,
+            limits::MAX_SAVED_CONTACTS,
+            &self.local_peer_id,
+            now,
+        );
+        let mut good = self.shared.good.lock();
+        for peer in self.hub.peers.all() {
+            if peer.dialled && peer.services.contains(self.required_services) {
+                good.seen(peer.peer_id, &peer.address, now);
+            }
+        }
+        good.save(contacts, now)
     }
 
     /// Bytes on the transport so far.

@@ -14,7 +14,7 @@
 //! How the modules divide the work:
 //! - `transport` makes authenticated, multiplexed connections: the seam for further transports;
 //! - `discovery`, `reqres` and `gossip` are the wire protocols; `contacts` is what discovery fills;
-//! - `pool` decides whom to dial and when, `gate` whom to refuse;
+//! - `pool` decides whom to dial and when, `gate` whom to refuse, `saved` is what outlives the page;
 //! - `swarm` is the one task that owns the libp2p swarm; [`Network`] talks to it through channels.
 
 mod address;
@@ -33,6 +33,7 @@ pub mod limits;
 mod peers;
 mod pool;
 pub mod reqres;
+mod saved;
 mod swarm;
 mod traffic;
 mod transport;
@@ -47,4 +48,5 @@ pub use handle::{Dropped, Network, NetworkNotice, NoticeStream};
 pub use libp2p::{Multiaddr, PeerId, identity::Keypair, request_response::InboundRequestId};
 pub use nimiq_network_interface::peer_info::Services;
 pub use peers::{PeerStatus, Transport};
+pub use saved::{SavedContacts, SavedError, identity_from_secret, new_identity, secret_of};
 pub use traffic::Traffic;

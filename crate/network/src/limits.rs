@@ -30,6 +30,9 @@ pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long closing the network waits for its connections to say goodbye.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long a browser's socket may take to say goodbye. One whose other side is gone takes a minute.
+pub const BROWSER_SOCKET_CLOSE: Duration = Duration::from_secs(1);
+
 /// A browser socket that waits is looked at again this often, because its close event wakes nobody.
 pub const BROWSER_SOCKET_RECHECK: Duration = Duration::from_millis(500);
 
@@ -43,6 +46,19 @@ pub const BACKOFF_BASE: Duration = Duration::from_secs(1);
 
 /// Longest pause before an address is dialled again.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(600);
+
+/// Longest pause before an address is dialled again while no peer is connected at all: the network
+/// may be back any moment, and nobody else tells us.
+pub const LONELY_BACKOFF_MAX: Duration = Duration::from_secs(4);
+
+/// … and after [`LONELY_PATIENCE`].
+pub const LONELY_BACKOFF_LATER: Duration = Duration::from_secs(30);
+
+/// How long without any peer is taken for a network that may be back any moment.
+pub const LONELY_PATIENCE: Duration = Duration::from_secs(600);
+
+/// A dial that has taken so long when the page wakes up is not waited for before another one is made.
+pub const STALE_DIAL: Duration = Duration::from_secs(3);
 
 /// Each pause is stretched or shortened by up to this share, so that clients don't come in waves.
 pub const BACKOFF_JITTER: f64 = 0.25;
@@ -132,6 +148,23 @@ pub const CONTACTS_TURN_PAUSE: Duration = Duration::from_millis(4);
 
 /// How often expired contacts are removed (*protocol*: 60 s).
 pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(60);
+
+// --- What outlives the page -------------------------------------------------------------------------
+
+/// Connected peers that are kept.
+pub const MAX_GOOD_PEERS: usize = 32;
+
+/// Contacts that are kept.
+pub const MAX_SAVED_CONTACTS: usize = 64;
+
+/// Largest record of them that is read, in bytes: a contact takes 8 kB at most, and 200 bytes usually.
+pub const MAX_SAVED_BYTES: usize = 1024 * 1024;
+
+/// A peer that was connected is dialled first for this long. Nodes rarely move.
+pub const MAX_GOOD_PEER_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Failed dials in a row after which a peer that was connected is not kept any more.
+pub const GOOD_PEER_FAILURES: u8 = 8;
 
 // --- Clock ----------------------------------------------------------------------------------------
 

@@ -35,6 +35,8 @@ pub struct PeerStatus {
     pub address: Multiaddr,
     /// What carries the connection.
     pub transport: Transport,
+    /// Whether we dialled it, so that the address is one to come back to.
+    pub dialled: bool,
     /// Round trip of the last ping; `None` until the first has come back.
     pub rtt: Option<Duration>,
     /// The services it offers, by its own signed contact.

@@ -16,7 +16,19 @@ use crate::{address, limits};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Backoff {
     failures: u32,
+    /// When the last one was.
+    since: Instant,
     until: Instant,
+}
+
+impl Backoff {
+    /// When the address may be dialled while no pause is to be longer than `longest`.
+    fn until(&self, longest: Option<Duration>) -> Instant {
+        match longest {
+            Some(longest) => self.until.min(self.since + longest),
+            None => self.until,
+        }
+    }
 }
 
 /// The pause after so many failures in a row; `jitter` is between -1 and 1.
@@ -74,6 +86,8 @@ pub(crate) struct Pool {
     desired: usize,
     seeds: Vec<Candidate>,
     backoffs: HashMap<Multiaddr, Backoff>,
+    /// Since when there has been no peer of use.
+    lonely_since: Option<Instant>,
 }
 
 impl Pool {
@@ -82,19 +96,22 @@ impl Pool {
             desired,
             seeds: seeds.iter().map(Candidate::new).collect(),
             backoffs: HashMap::new(),
+            lonely_since: None,
         }
     }
 
-    /// Whom to dial now. `contacts` are the candidates of the contact book, `banned` those that must
-    /// not be tried.
+    /// Whom to dial now. `good` are peers that were connected before, `contacts` the candidates of the
+    /// contact book, `banned` those that must not be tried.
     pub(crate) fn plan(
-        &self,
+        &mut self,
         view: &View,
+        mut good: Vec<Candidate>,
         contacts: Vec<Candidate>,
         banned: impl Fn(&Candidate) -> bool,
         now: Instant,
         rng: &mut impl Rng,
     ) -> Plan {
+        let longest = self.longest_pause(view, now);
         let wanted = self
             .desired
             .saturating_sub(view.useful + view.dialling)
@@ -114,6 +131,8 @@ impl Pool {
         if view.useful > 0 {
             candidates.shuffle(rng);
         }
+        good.shuffle(rng);
+        candidates.splice(0..0, good);
         let mut chosen = HashSet::new();
         for candidate in candidates {
             let connected = candidate
@@ -124,9 +143,10 @@ impl Pool {
                 continue;
             }
             if let Some(backoff) = self.backoffs.get(&candidate.address)
-                && now < backoff.until
+                && let until = backoff.until(longest)
+                && now < until
             {
-                plan.again_at = earliest(plan.again_at, backoff.until);
+                plan.again_at = earliest(plan.again_at, until);
                 continue;
             }
             if plan.dial.len() < wanted {
@@ -137,6 +157,21 @@ impl Pool {
         plan
     }
 
+    /// The longest pause that is kept at the moment, if not all are kept in full: without any peer of
+    /// use there is nothing better to do than to try again.
+    fn longest_pause(&mut self, view: &View, now: Instant) -> Option<Duration> {
+        if view.useful > 0 {
+            self.lonely_since = None;
+            return None;
+        }
+        let since = *self.lonely_since.get_or_insert(now);
+        let recently = now.saturating_duration_since(since) < limits::LONELY_PATIENCE;
+        Some(match recently {
+            true => limits::LONELY_BACKOFF_MAX,
+            false => limits::LONELY_BACKOFF_LATER,
+        })
+    }
+
     /// A dial of this address failed, or its connection didn't last.
     pub(crate) fn failed(&mut self, address: &Multiaddr, now: Instant, rng: &mut impl Rng) {
         let address = address::without_peer_id(address);
@@ -145,9 +180,11 @@ impl Pool {
         }
         let backoff = self.backoffs.entry(address).or_insert(Backoff {
             failures: 0,
+            since: now,
             until: now,
         });
         backoff.failures = backoff.failures.saturating_add(1);
+        backoff.since = now;
         backoff.until = now + pause(backoff.failures, rng.random_range(-1.0..=1.0));
     }
 
@@ -176,6 +213,7 @@ impl Pool {
     /// is back.
     pub(crate) fn forget_failures(&mut self) {
         self.backoffs.clear();
+        self.lonely_since = None;
     }
 
     fn forget_oldest(&mut self) {
@@ -206,29 +244,36 @@ mod tests {
             .collect()
     }
 
-    fn plan(pool: &Pool, view: &View, now: Instant) -> Plan {
-        pool.plan(view, Vec::new(), |_| false, now, &mut rand::rng())
+    fn plan(pool: &mut Pool, view: &View, now: Instant) -> Plan {
+        pool.plan(
+            view,
+            Vec::new(),
+            Vec::new(),
+            |_| false,
+            now,
+            &mut rand::rng(),
+        )
     }
 
     #[test]
     fn dials_what_is_missing_and_no_more() {
-        let pool = Pool::new(3, &seeds(10));
+        let mut pool = Pool::new(3, &seeds(10));
         let now = Instant::now();
-        assert_eq!(plan(&pool, &View::default(), now).dial.len(), 3);
+        assert_eq!(plan(&mut pool, &View::default(), now).dial.len(), 3);
         let view = View {
             useful: 1,
             dialling: 1,
             ..View::default()
         };
-        assert_eq!(plan(&pool, &view, now).dial.len(), 1);
+        assert_eq!(plan(&mut pool, &view, now).dial.len(), 1);
         let view = View {
             useful: 3,
             ..View::default()
         };
-        assert!(plan(&pool, &view, now).dial.is_empty());
-        let pool = Pool::new(100, &seeds(100));
+        assert!(plan(&mut pool, &view, now).dial.is_empty());
+        let mut pool = Pool::new(100, &seeds(100));
         assert_eq!(
-            plan(&pool, &View::default(), now).dial.len(),
+            plan(&mut pool, &View::default(), now).dial.len(),
             limits::MAX_POOL_DIALS
         );
     }
@@ -237,13 +282,20 @@ mod tests {
     fn neither_the_connected_nor_the_banned_nor_one_address_twice() {
         let mut all = seeds(3);
         all.push(all[0].clone());
-        let pool = Pool::new(10, &all);
+        let mut pool = Pool::new(10, &all);
         let view = View {
             addresses: [all[1].clone()].into(),
             ..View::default()
         };
         let banned = |candidate: &Candidate| candidate.address == all[2];
-        let plan = pool.plan(&view, Vec::new(), banned, Instant::now(), &mut rand::rng());
+        let plan = pool.plan(
+            &view,
+            Vec::new(),
+            Vec::new(),
+            banned,
+            Instant::now(),
+            &mut rand::rng(),
+        );
         assert_eq!(plan.dial, [Candidate::new(&all[0])]);
         let peer = PeerId::random();
         let contact = Candidate {
@@ -257,6 +309,7 @@ mod tests {
         };
         let plan = pool.plan(
             &view,
+            Vec::new(),
             vec![contact],
             |_| false,
             Instant::now(),
@@ -270,13 +323,13 @@ mod tests {
         let mut pool = Pool::new(1, &seeds(1));
         let now = Instant::now();
         pool.failed(&seeds(1)[0], now, &mut rand::rng());
-        let waiting = plan(&pool, &View::default(), now);
+        let waiting = plan(&mut pool, &View::default(), now);
         assert!(waiting.dial.is_empty());
         let again_at = waiting.again_at.unwrap();
         assert!(again_at <= now + pause(1, 1.0));
-        assert_eq!(plan(&pool, &View::default(), again_at).dial.len(), 1);
+        assert_eq!(plan(&mut pool, &View::default(), again_at).dial.len(), 1);
         pool.forget_failures();
-        assert_eq!(plan(&pool, &View::default(), now).dial.len(), 1);
+        assert_eq!(plan(&mut pool, &View::default(), now).dial.len(), 1);
     }
 
     #[test]
@@ -299,16 +352,59 @@ mod tests {
         let (address, now) = (&seeds(1)[0], Instant::now());
         pool.left(address, limits::GOOD_CONNECTION, now, &mut rand::rng());
         pool.rest(address, now);
-        let again_at = plan(&pool, &View::default(), now).again_at.unwrap();
+        let view = View {
+            useful: 1,
+            ..View::default()
+        };
+        let mut pool = Pool { desired: 2, ..pool };
+        let again_at = plan(&mut pool, &view, now).again_at.unwrap();
         assert_eq!(again_at, now + limits::DISCONNECTED_PAUSE);
+        // Unless there is nobody else.
+        let again_at = plan(&mut pool, &View::default(), now).again_at.unwrap();
+        assert_eq!(again_at, now + limits::LONELY_BACKOFF_MAX);
+    }
+
+    #[test]
+    fn who_is_alone_tries_again_soon() {
+        let mut pool = Pool::new(1, &seeds(1));
+        let (address, now) = (&seeds(1)[0], Instant::now());
+        assert_eq!(plan(&mut pool, &View::default(), now).dial.len(), 1);
+        for _ in 0..10 {
+            pool.failed(address, now, &mut rand::rng());
+        }
+        let again_at = plan(&mut pool, &View::default(), now).again_at.unwrap();
+        assert_eq!(again_at, now + limits::LONELY_BACKOFF_MAX);
+        // But not for ever.
+        let later = now + limits::LONELY_PATIENCE;
+        pool.failed(address, later, &mut rand::rng());
+        let again_at = plan(&mut pool, &View::default(), later).again_at.unwrap();
+        assert_eq!(again_at, later + limits::LONELY_BACKOFF_LATER);
+    }
+
+    #[test]
+    fn who_was_good_comes_first() {
+        let mut pool = Pool::new(2, &seeds(5));
+        let good: Vec<_> = seeds(100)[98..].iter().map(Candidate::new).collect();
+        let now = Instant::now();
+        let plan = pool.plan(
+            &View::default(),
+            good.clone(),
+            Vec::new(),
+            |_| false,
+            now,
+            &mut rand::rng(),
+        );
+        assert_eq!(plan.dial.len(), 2);
+        assert!(plan.dial.iter().all(|candidate| good.contains(candidate)));
     }
 
     #[test]
     fn seeds_come_first_while_nobody_is_connected() {
-        let pool = Pool::new(2, &seeds(2));
+        let mut pool = Pool::new(2, &seeds(2));
         let contacts: Vec<_> = seeds(100)[2..].iter().map(Candidate::new).collect();
         let plan = pool.plan(
             &View::default(),
+            Vec::new(),
             contacts,
             |_| false,
             Instant::now(),

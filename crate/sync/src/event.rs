@@ -25,6 +25,30 @@ pub enum TrustSource {
     Peers,
     /// Validators' signatures, from the trusted anchor on.
     Signatures,
+    /// A verified chain of an earlier run.
+    Storage,
+}
+
+/// What became of something that was stored.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StorageStatus {
+    /// It is in use again.
+    Restored,
+    /// It is of no use.
+    Discarded,
+}
+
+/// What is stored.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StorageRecord {
+    /// The key that the client is known by.
+    Identity,
+    /// Peers and how to reach them.
+    Contacts,
+    /// The verified chain.
+    Chain,
 }
 
 /// What macro sync made of a peer.
@@ -165,6 +189,19 @@ pub enum SyncEvent {
         for_ms: u64,
         /// What is done about it.
         action: StallAction,
+    },
+    /// Something stored by an earlier run was looked at.
+    Storage {
+        /// What became of it.
+        status: StorageStatus,
+        /// What it is.
+        record: StorageRecord,
+        /// Why it is of no use.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// The block that a restored chain ends with, or that trust starts at.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        block_number: Option<u32>,
     },
     /// The clock of this machine differs from the chain's.
     Clock {

@@ -14,7 +14,9 @@ pub mod macro_sync;
 pub mod messages;
 mod params;
 mod peer_tasks;
+pub mod query;
 mod requests;
+mod saved;
 mod shared;
 mod verifier;
 
@@ -22,10 +24,12 @@ pub use chain::{BlockRef, LightChain};
 pub use clock::Clock;
 pub use consensus::{Consensus, Handle, SyncConfig, SyncMode};
 pub use event::{
-    ConsensusState, EventBus, HeadKind, Outcome, Snapshot, StallAction, SyncEvent, SyncerKind,
-    TimedEvent, Trust, TrustSource,
+    ConsensusState, EventBus, HeadKind, Outcome, Snapshot, StallAction, StorageRecord,
+    StorageStatus, SyncEvent, SyncerKind, TimedEvent, Trust, TrustSource,
 };
+pub use query::Queries;
 pub use params::{Anchor, NetworkParams};
+pub use saved::{SavedChain, SavedError};
 #[cfg(not(target_family = "wasm"))]
 pub use verifier::PoolVerifier;
 pub use verifier::{InPlaceVerifier, Verifier, VerifierError, VerifyJob};

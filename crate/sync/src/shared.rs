@@ -8,12 +8,14 @@ use nimiq_blockchain_interface::{PushError, PushResult};
 use nimiq_hash::Blake2bHash;
 use nimiq_primitives::policy::Policy;
 use parking_lot::{RwLock, RwLockReadGuard};
+use tokio::sync::watch;
 
 use crate::{
     chain::{BlockRef, Inspected, LightChain, Proven, Pushed, Route},
     clock::Clock,
     event::{EventBus, HeadKind, SyncEvent, Trust, TrustSource},
     params::{Anchor, NetworkParams},
+    saved::SavedChain,
 };
 
 /// The three heads at one moment.
@@ -33,6 +35,8 @@ struct State {
     /// What was last said of it. A chain that is walked from the anchor is verified all the way,
     /// but only its tip is worth an event.
     announced: Option<Trust>,
+    /// How often a chain was begun: what was derived from one is worth nothing with the next.
+    generation: u64,
 }
 
 /// A chain shared between the macro syncs, live sync and consensus. Cheap to clone.
@@ -40,11 +44,15 @@ struct State {
 pub(crate) struct SharedChain {
     state: Arc<RwLock<State>>,
     pub(crate) params: &'static NetworkParams,
-    /// Where trust starts.
-    anchor: Arc<Anchor>,
+    /// Where trust starts as long as nothing was restored.
+    root: Arc<Anchor>,
+    /// Where it starts now.
+    anchor: Arc<RwLock<Anchor>>,
     pub(crate) clock: Clock,
     /// `None` for a chain that is walked in the background, of which nobody is told.
     events: Option<EventBus>,
+    /// Counts the changes of the chain and of the trust in it, for those who wait for one.
+    changes: watch::Sender<u64>,
 }
 
 impl SharedChain {
@@ -58,20 +66,40 @@ impl SharedChain {
             chain: None,
             trust: Trust::Optimistic,
             announced: None,
+            generation: 0,
         };
         let state = Arc::new(RwLock::new(state));
         Self {
             state,
             params,
-            anchor: Arc::new(anchor),
+            root: Arc::new(anchor.clone()),
+            anchor: Arc::new(RwLock::new(anchor)),
             clock,
             events,
+            changes: watch::Sender::new(0),
         }
     }
 
     /// The block that trust starts from.
-    pub(crate) fn anchor(&self) -> &Anchor {
-        &self.anchor
+    pub(crate) fn anchor(&self) -> Anchor {
+        self.anchor.read().clone()
+    }
+
+    /// The block that trust starts from where nothing was restored.
+    pub(crate) fn root(&self) -> &Anchor {
+        &self.root
+    }
+
+    /// Has trust start at a block that is known to be verified, or at the root again.
+    pub(crate) fn set_anchor(&self, verified: Option<Anchor>) {
+        *self.anchor.write() = verified.unwrap_or_else(|| (*self.root).clone());
+    }
+
+    /// What is worth keeping of the chain: nothing, unless all of it is verified.
+    pub(crate) fn saved(&self) -> Option<SavedChain> {
+        let state = self.guard();
+        let chain = state.chain.as_ref()?;
+        (state.trust == Trust::Verified).then(|| SavedChain::of(chain, &self.root))
     }
 
     /// An empty chain of the same network that nobody hears of.
@@ -80,10 +108,12 @@ impl SharedChain {
             chain: None,
             trust: Trust::Verified,
             announced: None,
+            generation: 0,
         }));
         Self {
             state,
             events: None,
+            changes: watch::Sender::new(0),
             ..self.clone()
         }
     }
@@ -91,6 +121,27 @@ impl SharedChain {
     /// Looks at the chain, if there is one. `f` must not come back here.
     pub(crate) fn read<R>(&self, f: impl FnOnce(&LightChain) -> R) -> Option<R> {
         self.guard().chain.as_ref().map(f)
+    }
+
+    /// Looks at the chain and the trust in it at one moment. `f` must not come back here.
+    pub(crate) fn observe<R>(&self, f: impl FnOnce(&LightChain, Trust) -> R) -> Option<R> {
+        let state = self.guard();
+        state.chain.as_ref().map(|chain| f(chain, state.trust))
+    }
+
+    /// Changes with every change of the chain and of the trust in it.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Changes when the chain is given up for another one.
+    pub(crate) fn generation(&self) -> u64 {
+        self.guard().generation
+    }
+
+    fn changed(&self) {
+        self.changes
+            .send_modify(|count| *count = count.wrapping_add(1));
     }
 
     fn guard(&self) -> RwLockReadGuard<'_, State> {
@@ -160,6 +211,7 @@ impl SharedChain {
             state.announced = Some(trust);
             self.emit_trust(trust, TrustSource::Peers, head.number);
         }
+        self.changed();
         true
     }
 
@@ -205,6 +257,7 @@ impl SharedChain {
             hex(&pushed.reverted),
             &BlockRef::from(chain.head()),
         );
+        self.changed();
         Ok(pushed)
     }
 
@@ -231,6 +284,7 @@ impl SharedChain {
             None => Trust::Optimistic,
         };
         state.announced = None;
+        state.generation += 1;
         state.chain = verified;
         let head = match &state.chain {
             Some(chain) => BlockRef::from(chain.head()),
@@ -243,6 +297,7 @@ impl SharedChain {
         if !reverted.is_empty() {
             self.emit_head(HeadKind::Rebranched, adopted, reverted, &head);
         }
+        self.changed();
     }
 
     /// Takes over what came before our chain from one that has proven it.
@@ -263,6 +318,7 @@ impl SharedChain {
             return;
         };
         state.trust = trust;
+        self.changed();
         if state.announced != Some(trust) {
             state.announced = Some(trust);
             self.emit_trust(trust, via, number);

@@ -25,7 +25,10 @@ use super::{
     contact::SignedPeerContact,
     handler::{Handler, Report},
 };
-use crate::{clock::Clock, config::Config, contacts::ContactBook, error::DiscoveryError, limits};
+use crate::{
+    address::AddressPolicy, clock::Clock, config::Config, contacts::ContactBook,
+    error::DiscoveryError, limits, saved::GoodPeers,
+};
 
 /// What every handshake needs.
 pub(crate) struct Shared {
@@ -36,18 +39,26 @@ pub(crate) struct Shared {
     advertised_addresses: Mutex<Vec<Multiaddr>>,
     pub(crate) clock: Clock,
     pub(crate) book: Mutex<ContactBook>,
+    pub(crate) good: Mutex<GoodPeers>,
 }
 
 impl Shared {
     pub(crate) fn new(config: &Config) -> Self {
+        let clock = Clock::default();
+        let policy = AddressPolicy {
+            allow_loopback: config.allow_loopback,
+            secure_only: config.secure_only,
+        };
+        let good = GoodPeers::new(config, policy, clock.network_secs());
         Self {
             identity: config.identity.clone(),
             genesis_hash: config.genesis_hash.clone(),
             required_services: config.required_services,
             provided_services: config.provided_services,
             advertised_addresses: Mutex::new(config.advertised_addresses.clone()),
-            clock: Clock::default(),
+            clock,
             book: Mutex::new(ContactBook::new(config)),
+            good: Mutex::new(good),
         }
     }
 
@@ -103,11 +114,19 @@ pub(crate) struct Behaviour {
 }
 
 impl Behaviour {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    /// `kept` are contacts of an earlier run, which are taken in like those of a peer.
+    pub(crate) fn new(shared: Arc<Shared>, kept: Vec<SignedPeerContact>) -> Self {
+        let ourselves = shared.identity.public().to_peer_id();
+        let now = shared.clock.network_secs();
+        let unverified = {
+            let book = shared.book.lock();
+            let wanted = kept.into_iter().filter(|contact| book.wants(contact, now));
+            wanted.map(|contact| (ourselves, contact)).collect()
+        };
         Self {
             shared,
             events: VecDeque::new(),
-            unverified: VecDeque::new(),
+            unverified,
             turn_timer: None,
             housekeeping: Box::pin(sleep(limits::HOUSEKEEPING_INTERVAL)),
         }
@@ -145,6 +164,8 @@ impl Behaviour {
             };
             match contact.verify() {
                 Some(id) => new |= self.shared.book.lock().insert(id, contact, sender, now),
+                // It was kept by us: nobody is to blame.
+                None if sender == self.shared.identity.public().to_peer_id() => {}
                 None => {
                     self.unverified.retain(|(other, _)| *other != sender);
                     self.fail(sender, DiscoveryError::ForgedContact);

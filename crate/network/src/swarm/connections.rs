@@ -53,6 +53,7 @@ pub(super) struct Peer {
 #[derive(Debug)]
 pub(super) struct Dial {
     address: Multiaddr,
+    since: Instant,
     waiters: Vec<Reply<Result<PeerId, DialError>>>,
 }
 
@@ -63,6 +64,10 @@ impl Task {
         match mode {
             Mode::Connecting => {
                 self.state.pool.forget_failures();
+                // Begun before the page slept, such a dial may hang for long. It can still succeed.
+                self.state.dials.retain(|_, dial| {
+                    !dial.waiters.is_empty() || dial.since.elapsed() < limits::STALE_DIAL
+                });
                 self.wake_pool();
             }
             Mode::Offline | Mode::Closed => {
@@ -189,7 +194,12 @@ impl Task {
             let opts = DialOpts::unknown_peer_id().address(target).build();
             let id = opts.connection_id();
             let waiters = reply.into_iter().collect();
-            self.state.dials.insert(id, Dial { address, waiters });
+            let dial = Dial {
+                address,
+                since: Instant::now(),
+                waiters,
+            };
+            self.state.dials.insert(id, dial);
             if let Err(error) = self.swarm.dial(opts) {
                 self.on_dial_failed(id, &error);
             }
@@ -211,6 +221,9 @@ impl Task {
             return;
         };
         log::debug!("dial of {} failed: {error}", dial.address);
+        if !matches!(error, DialError::Lost(LeaveReason::GoingOffline)) {
+            self.shared.good.lock().failed(&dial.address);
+        }
         self.state
             .pool
             .failed(&dial.address, Instant::now(), &mut rand::rng());
@@ -267,11 +280,14 @@ impl Task {
                 return self.drop_peer(peer, LeaveReason::Surplus);
             }
             let address = address::without_peer_id(&address);
+            let connection = self.state.connections.get(&id);
+            let dialled = connection.is_some_and(|connection| connection.dialled);
             let transport = address::transport_of(&address).unwrap_or(Transport::WebSocket);
             let status = PeerStatus {
                 peer_id: peer,
                 address,
                 transport,
+                dialled,
                 rtt: None,
                 services,
             };
@@ -315,6 +331,11 @@ impl Task {
         log::debug!("connection with {peer} closed: {reason}");
         self.end_dial(id, DialError::Lost(reason.clone()));
         if was_peer && connection.dialled {
+            if is_good(&reason) {
+                let seen = self.shared.clock.network_secs();
+                let mut good = self.shared.good.lock();
+                good.seen(peer, &connection.address, seen);
+            }
             let (now, since) = (Instant::now(), connection.since);
             let held = now.duration_since(since);
             let pool = &mut self.state.pool;
@@ -350,6 +371,7 @@ impl Task {
             let bans = &mut self.swarm.behaviour_mut().gate.bans;
             bans.ban(peer, dialled.as_ref(), Instant::now());
             self.shared.book.lock().remove(&peer);
+            self.shared.good.lock().remove(&peer);
         }
         if let Some(state) = self.state.peers.get_mut(&peer) {
             state.reason.get_or_insert(reason);
@@ -361,7 +383,8 @@ impl Task {
             CloseReason::MaliciousPeer => LeaveReason::Banned,
             CloseReason::GoingOffline => LeaveReason::GoingOffline,
             CloseReason::RemoteClosed => LeaveReason::Closed(None),
-            CloseReason::Other | CloseReason::Error => LeaveReason::Requested,
+            CloseReason::Other => LeaveReason::Requested,
+            CloseReason::Error => LeaveReason::Failed,
         };
         self.drop_peer(peer, reason);
     }
@@ -403,6 +426,8 @@ impl Task {
                 .collect(),
         };
         let contacts = self.contacts(required);
+        let seen = self.shared.clock.network_secs();
+        let good = self.shared.good.lock().candidates(seen);
         let bans = &self.swarm.behaviour().gate.bans;
         let banned = |candidate: &Candidate| {
             candidate
@@ -413,7 +438,7 @@ impl Task {
         let plan = self
             .state
             .pool
-            .plan(&view, contacts, banned, now, &mut rand::rng());
+            .plan(&view, good, contacts, banned, now, &mut rand::rng());
         let pause = plan
             .again_at
             .map_or(limits::POOL_INTERVAL, |at| {
@@ -426,6 +451,14 @@ impl Task {
             self.start_dial(candidate, None);
         }
     }
+}
+
+/// Whether a peer that left for this reason is one to go back to.
+fn is_good(reason: &LeaveReason) -> bool {
+    matches!(
+        reason,
+        LeaveReason::Closed(_) | LeaveReason::GoingOffline | LeaveReason::Ping(_)
+    )
 }
 
 fn dial_error(error: &SwarmDialError) -> DialError {

@@ -39,6 +39,7 @@ pub(super) fn swarm_config() -> swarm::Config {
 pub(super) struct Watched {
     inner: websys::Connection,
     recheck: Option<Pin<Box<Sleep>>>,
+    closing: Option<Pin<Box<Sleep>>>,
 }
 
 impl Watched {
@@ -46,6 +47,7 @@ impl Watched {
         Self {
             inner,
             recheck: None,
+            closing: None,
         }
     }
 
@@ -97,7 +99,15 @@ impl AsyncWrite for Watched {
         }
     }
 
+    /// Until the socket is closed, but not for ever: with nobody at the other end, the browser waits a
+    /// minute for the answer to its goodbye, and all the time the peer would look connected.
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let patience = self
+            .closing
+            .get_or_insert_with(|| Box::pin(sleep(limits::BROWSER_SOCKET_CLOSE)));
+        if patience.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
         let result = Pin::new(&mut self.inner).poll_close(cx);
         self.watch(cx, result)
     }

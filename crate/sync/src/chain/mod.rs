@@ -143,6 +143,40 @@ impl LightChain {
         })
     }
 
+    /// A chain that is taken up again: it starts at `election`, the checkpoint on top of it follows
+    /// if there is one, and `elections` are the election blocks known up to then. The same minimal
+    /// checks; signatures are not looked at.
+    ///
+    /// # Errors
+    /// What is wrong with the blocks.
+    pub(crate) fn restored(
+        params: &'static NetworkParams,
+        clock: Clock,
+        election: MacroBlock,
+        checkpoint: Option<MacroBlock>,
+        elections: &[(u32, Blake2bHash)],
+    ) -> Result<Self, PushError> {
+        let mut chain = Self::starting_at(params, clock, election)?;
+        if let Some(checkpoint) = checkpoint {
+            match chain.inspect_macro_at_any_time(Block::Macro(checkpoint))? {
+                Inspected::Unproven(unproven) => chain.commit(unproven.on_trust())?,
+                Inspected::Settled(_) | Inspected::Proven(_) => {
+                    return Err(PushError::InvalidSuccessor);
+                }
+            };
+        }
+        let start = chain.anchor.block_number();
+        let before = elections.iter().filter(|(number, _)| *number < start);
+        chain.elections.extend(before.cloned());
+        Ok(chain)
+    }
+
+    /// Recent election blocks by number, ascending.
+    pub(crate) fn elections(&self) -> impl Iterator<Item = (u32, Blake2bHash)> + '_ {
+        let elections = self.elections.iter();
+        elections.map(|(number, hash)| (*number, hash.clone()))
+    }
+
     /// The network that this chain is of.
     pub fn params(&self) -> &'static NetworkParams {
         self.params
@@ -198,6 +232,11 @@ impl LightChain {
         self.elections.get(&number).is_some_and(|ours| ours != hash)
     }
 
+    /// Hash of the election block at `number`, while it is remembered.
+    pub fn election_at(&self, number: u32) -> Option<&Blake2bHash> {
+        self.elections.get(&number)
+    }
+
     /// Whether `hash` is a recent election block of this chain.
     pub fn knows_election(&self, hash: &Blake2bHash) -> bool {
         self.elections.values().any(|ours| ours == hash)
@@ -206,13 +245,9 @@ impl LightChain {
     /// Number and hash of every block of the main chain that is remembered: those that are kept, and
     /// the recent election blocks.
     pub fn known(&self) -> impl Iterator<Item = (u32, Blake2bHash)> + '_ {
-        let elections = self.elections.iter();
-        elections
-            .map(|(number, hash)| (*number, hash.clone()))
-            .chain(
-                self.main_chain()
-                    .map(|block| (block.block_number(), block.hash())),
-            )
+        let blocks = self.main_chain();
+        self.elections()
+            .chain(blocks.map(|block| (block.block_number(), block.hash())))
     }
 
     /// Takes over which election blocks came before ours from a chain that has led to it. Does

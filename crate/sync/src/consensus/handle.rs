@@ -10,6 +10,7 @@ use tokio_stream::wrappers::BroadcastStream;
 
 use crate::{
     event::{ConsensusState, EventBus, Outcome, Snapshot, SyncerKind, TimedEvent},
+    saved::SavedChain,
     shared::SharedChain,
 };
 
@@ -38,6 +39,8 @@ pub struct Handle {
 pub(super) struct Control {
     pub(super) offline: bool,
     pub(super) closed: bool,
+    /// How often the page woke up.
+    pub(super) wakes: u64,
 }
 
 impl Handle {
@@ -77,6 +80,18 @@ impl Handle {
     pub fn set_offline(&self, offline: bool) {
         self.control
             .send_modify(|control| control.offline = offline);
+    }
+
+    /// Says that time may have passed unnoticed: the page was frozen, the machine slept, timers
+    /// jumped. Peers are asked at once whether they are still there.
+    pub fn wake(&self) {
+        self.control
+            .send_modify(|control| control.wakes = control.wakes.wrapping_add(1));
+    }
+
+    /// What is worth keeping for the next run: `None` as long as nothing is verified.
+    pub fn saved(&self) -> Option<SavedChain> {
+        self.chain.saved()
     }
 
     /// Ends the engine. Idempotent.

@@ -3,13 +3,15 @@
 //! futures that it polls, so there is one task an engine and nothing to lock in a certain order.
 //!
 //! Here is the loop, and what time brings: rechecks, head requests, stalls, the state of consensus.
-//! What is done about events of each kind is in the modules `peers`, `verdicts` and `following`.
+//! What is done about events of each kind is in the modules `peers`, `verdicts` and `following`, and
+//! what is done about a chain of an earlier run in `restored`.
 
 mod background;
 mod following;
 mod handle;
 mod heads;
 mod peers;
+mod restored;
 mod serve;
 mod stall;
 mod verdicts;
@@ -38,7 +40,8 @@ use self::{
     background::{Background, BackgroundEvent},
     handle::{Control, Status},
     heads::Heads,
-    stall::StallDetector,
+    restored::Trial,
+    stall::{Pulse, Remedy, StallDetector},
     verdicts::{Judgement, Suspect},
 };
 use crate::{
@@ -50,7 +53,9 @@ use crate::{
     messages::{BlockHeaderMessage, BlockHeaderTopic, ResponseHead},
     params::{Anchor, NetworkParams},
     peer_tasks::PeerTasks,
-    requests::PeerFault,
+    query::{Queries, Standing},
+    requests::{self, PeerFault},
+    saved::SavedChain,
     shared::SharedChain,
     verifier::Verifier,
 };
@@ -76,6 +81,8 @@ pub struct SyncConfig {
     pub min_peers: usize,
     /// Where trust starts, in place of [`NetworkParams::anchor`]: an election block, or genesis.
     pub anchor: Option<Anchor>,
+    /// What an earlier run left behind, see [`Handle::saved`].
+    pub restored: Option<SavedChain>,
 }
 
 impl Default for SyncConfig {
@@ -85,6 +92,7 @@ impl Default for SyncConfig {
             verify_in_background: true,
             min_peers: 3,
             anchor: None,
+            restored: None,
         }
     }
 }
@@ -100,6 +108,8 @@ pub struct Consensus<TNetwork: Network> {
     events: EventBus,
     status: Arc<RwLock<Status>>,
     control: watch::Receiver<Control>,
+    /// What queries go by. They end when this does.
+    standing: watch::Sender<Standing<TNetwork::PeerId>>,
     network_events: SubscribeEvents<TNetwork::PeerId>,
     macro_sync: EitherSyncer<TNetwork>,
     live: LiveSync<TNetwork>,
@@ -124,6 +134,8 @@ pub struct Consensus<TNetwork: Network> {
     seconds_to_head_request: u64,
     seconds_since_head_request: u64,
     stall: StallDetector,
+    /// Set while a restored chain has not been confirmed.
+    trial: Option<Trial<TNetwork::PeerId>>,
     clock_skew_reported: bool,
 }
 
@@ -188,6 +200,7 @@ impl<TNetwork: Network> Consensus<TNetwork> {
             events,
             status,
             control,
+            standing: watch::Sender::new(Standing::default()),
             network_events,
             macro_sync,
             live,
@@ -205,13 +218,23 @@ impl<TNetwork: Network> Consensus<TNetwork> {
             seconds_to_head_request: limits::HEAD_REQUEST_INTERVAL.as_secs(),
             seconds_since_head_request: 0,
             stall: StallDetector::default(),
+            trial: None,
             clock_skew_reported: false,
         };
         (consensus, handle)
     }
 
+    /// Questions to the peers that this engine syncs with. They end with the engine, also if it
+    /// never runs.
+    pub fn queries(&self) -> Queries<TNetwork> {
+        Queries::new(self.context.clone(), self.standing.subscribe())
+    }
+
     /// Syncs until the handle closes it.
     pub async fn run(mut self) {
+        if let Some(saved) = self.config.restored.take() {
+            self.restore(&saved);
+        }
         serve::heads(&self.context, self.control.clone());
         let mut announcements = announcements(self.context.network.clone()).await;
         for peer in self.context.network.get_peers() {
@@ -219,15 +242,20 @@ impl<TNetwork: Network> Consensus<TNetwork> {
         }
         let mut ticks = interval(Duration::from_secs(1));
         let mut announcing = true;
+        let mut control = *self.control.borrow();
         loop {
             match self
                 .next_wake(&mut announcements, &mut announcing, &mut ticks)
                 .await
             {
                 Wake::Control => {
-                    let control = *self.control.borrow_and_update();
+                    let before = control;
+                    control = *self.control.borrow_and_update();
                     if control.closed {
                         break;
+                    }
+                    if control.wakes != before.wakes || (before.offline && !control.offline) {
+                        self.wake();
                     }
                 }
                 Wake::Network(event) => self.handle_network_event(event),
@@ -338,34 +366,83 @@ impl<TNetwork: Network> Consensus<TNetwork> {
             self.stall.pause();
             return;
         }
-        let head = self.context.chain.heads().map(|heads| heads.head.hash);
-        if let Some(action) = self.stall.tick(head, !self.peers.is_empty()) {
-            let for_ms = self.stall.seconds() * 1000;
-            self.events.emit(SyncEvent::Stalled { for_ms, action });
-            self.remedy(action);
+        self.tick_trial();
+        let pulse = self.pulse(!unsettled);
+        if let Some(remedy) = self.stall.tick(pulse) {
+            self.say_stalled(self.stall.seconds() * 1000, remedy);
+            self.remedy(remedy);
         }
     }
 
-    fn remedy(&mut self, action: StallAction) {
-        match action {
-            StallAction::Resync => {
+    fn pulse(&self, following: bool) -> Pulse {
+        let chain = &self.context.chain;
+        Pulse {
+            head: chain.heads().map(|heads| heads.head.hash),
+            has_peers: !self.peers.is_empty(),
+            following,
+            now_ms: chain.clock.now_ms(),
+        }
+    }
+
+    fn say_stalled(&self, for_ms: u64, remedy: Remedy) {
+        if let Some(action) = remedy.action() {
+            self.events.emit(SyncEvent::Stalled { for_ms, action });
+        }
+    }
+
+    /// The page slept, or the network was away: whoever was there before may not be there any more.
+    fn wake(&mut self) {
+        if self.control.borrow().offline {
+            return;
+        }
+        let silence = self.stall.silence_ms(self.context.chain.clock.now_ms());
+        let remedy = match self.peers.is_empty() {
+            true => Remedy::Act(StallAction::Redial),
+            false => Remedy::Probe,
+        };
+        if u128::from(silence) >= limits::SILENCE_NOTICED.as_millis() {
+            self.say_stalled(silence, remedy);
+        }
+        self.stall.pause();
+        self.looked_at.clear();
+        for peer in self.recheck.keys().copied().collect::<Vec<_>>() {
+            self.look_at(peer);
+        }
+        self.remedy(remedy);
+    }
+
+    fn remedy(&mut self, remedy: Remedy) {
+        let good: Vec<_> = self.good.iter().copied().collect();
+        match remedy {
+            Remedy::Look => self.request_heads(),
+            Remedy::Probe => {
+                for peer in good {
+                    // What was asked before may have been asked over a connection that is dead.
+                    self.head_answers.cancel(&peer);
+                    let network = self.context.network.clone();
+                    self.head_answers.start(peer, async move {
+                        requests::head_within(limits::PROBE_TIMEOUT, &*network, peer).await
+                    });
+                }
+            }
+            Remedy::Act(StallAction::Resync) => {
                 let adopted = !self.context.chain.is_empty()
                     && self.context.chain.trust() == Trust::Optimistic;
-                if adopted && self.good.is_empty() && !self.peers.is_empty() {
+                if adopted && good.is_empty() && !self.peers.is_empty() {
                     let reason = "nobody stands by the chain we adopted";
                     return self.fall_back(None, None, reason.into());
                 }
-                for peer in self.good.iter().copied().collect::<Vec<_>>() {
+                for peer in good {
                     self.look_at(peer);
                 }
             }
             // The network redials by itself; what it can't know is that its peers are useless.
-            StallAction::Redial => {
-                for peer in self.good.iter().copied().collect::<Vec<_>>() {
+            Remedy::Act(StallAction::Redial) => {
+                for peer in good {
                     self.drop_peer(peer, CloseReason::Other, "no new blocks for too long");
                 }
             }
-            StallAction::RestartNetwork => {
+            Remedy::Act(StallAction::RestartNetwork) => {
                 for peer in self.context.network.get_peers() {
                     self.drop_peer(peer, CloseReason::Other, "restarting the network");
                 }
@@ -405,7 +482,29 @@ impl<TNetwork: Network> Consensus<TNetwork> {
         } else {
             ConsensusState::Syncing
         };
+        if state == ConsensusState::Established {
+            self.end_trial_if_resumed();
+        }
         self.set_consensus(state);
+        self.update_standing(state == ConsensusState::Established);
+    }
+
+    fn update_standing(&self, established: bool) {
+        self.standing.send_if_modified(|standing| {
+            let good = &mut standing.good;
+            let same =
+                good.len() == self.good.len() && good.iter().all(|peer| self.good.contains(peer));
+            let changed = !same
+                || standing.established != established
+                || standing.connected != self.peers.len();
+            if !same {
+                good.clear();
+                good.extend(&self.good);
+            }
+            standing.established = established;
+            standing.connected = self.peers.len();
+            changed
+        });
     }
 
     fn set_consensus(&mut self, state: ConsensusState) {

@@ -64,6 +64,9 @@ impl<TNetwork: Network> Consensus<TNetwork> {
         if let Some(background) = &mut self.background {
             background.remove_peer(peer);
         }
+        if let Some(trial) = &mut self.trial {
+            trial.forget(peer);
+        }
     }
 
     pub(super) fn leave_live(&mut self, peer: &TNetwork::PeerId) {

@@ -1,16 +1,55 @@
 //! Notices that nothing arrives any more and says what to do about it, one remedy after the other,
-//! each stronger than the one before. It counts ticks of a second, so it needs no clock.
+//! each stronger than the one before. It counts ticks of a second, so it needs no clock; only what it
+//! can't count, a page that slept, is told by one.
 
 use nimiq_hash::Blake2bHash;
 
 use crate::{event::StallAction, limits};
 
+/// How things stand when a second has passed.
+#[derive(Clone, Debug)]
+pub(super) struct Pulse {
+    pub(super) head: Option<Blake2bHash>,
+    pub(super) has_peers: bool,
+    /// Whether the client is at the head of the chain, and not on its way there.
+    pub(super) following: bool,
+    /// Unix time in milliseconds.
+    pub(super) now_ms: u64,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Remedy {
+    /// Ask for heads. Nobody is told: it is no more than a second look.
+    Look,
+    /// Ask for heads, and give up who doesn't answer.
+    Probe,
+    /// What the action says.
+    Act(StallAction),
+}
+
+impl Remedy {
+    /// What is told of it.
+    pub(super) fn action(self) -> Option<StallAction> {
+        match self {
+            Self::Look => None,
+            Self::Probe => Some(StallAction::Resync),
+            Self::Act(action) => Some(action),
+        }
+    }
+}
+
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(super) struct StallDetector {
     head: Option<Blake2bHash>,
+    /// When the head came, or we began to wait for it.
+    since_ms: Option<u64>,
     seconds: u64,
     remedies: u64,
+    /// In seconds without a new head; 0 before the first remedy.
+    next: u64,
+    had_peers: bool,
 }
 
 impl StallDetector {
@@ -18,6 +57,7 @@ impl StallDetector {
     pub(super) fn pause(&mut self) {
         self.seconds = 0;
         self.remedies = 0;
+        self.next = 0;
     }
 
     /// How long nothing has arrived, in seconds.
@@ -25,33 +65,44 @@ impl StallDetector {
         self.seconds
     }
 
+    /// How long no head has come by the clock, in milliseconds.
+    pub(super) fn silence_ms(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_sub(self.since_ms.unwrap_or(now_ms))
+    }
+
     /// A second has passed. Says what to do, if it is time to do something. A head that moved, in
     /// whichever way, is what all remedies are for.
-    pub(super) fn tick(
-        &mut self,
-        head: Option<Blake2bHash>,
-        has_peers: bool,
-    ) -> Option<StallAction> {
-        if head != self.head {
-            self.head = head;
+    pub(super) fn tick(&mut self, pulse: Pulse) -> Option<Remedy> {
+        self.had_peers |= pulse.has_peers;
+        if self.since_ms.is_none() || pulse.head != self.head {
+            self.head = pulse.head;
+            self.since_ms = Some(pulse.now_ms);
             self.pause();
             return None;
         }
         self.seconds += 1;
-        let due =
-            limits::STALL_AFTER.as_secs() + self.remedies * limits::STALL_ESCALATION.as_secs();
-        if self.seconds < due {
-            return None;
+        let first = match (pulse.has_peers, pulse.following) {
+            (false, _) if self.had_peers => limits::STALL_AFTER_LOSS,
+            (false, _) | (true, true) => limits::STALL_AFTER,
+            (true, false) => limits::STALL_AFTER_WHILE_SYNCING,
+        };
+        if self.seconds < first.as_secs().max(self.next) {
+            let noticed = pulse.has_peers && self.seconds == limits::SILENCE_NOTICED.as_secs();
+            return noticed.then_some(Remedy::Look);
         }
-        let action = match self.remedies {
-            _ if !has_peers => StallAction::Redial,
-            0 => StallAction::Resync,
-            1 => StallAction::Redial,
-            n if n % 3 == 2 => StallAction::RestartNetwork,
-            _ => StallAction::Resync,
+        let remedy = match self.remedies {
+            _ if !pulse.has_peers => Remedy::Act(StallAction::Redial),
+            n => match n % 4 {
+                0 => Remedy::Probe,
+                1 => Remedy::Act(StallAction::Resync),
+                2 => Remedy::Act(StallAction::Redial),
+                _ => Remedy::Act(StallAction::RestartNetwork),
+            },
         };
         self.remedies += 1;
-        Some(action)
+        let patience = limits::STALL_ESCALATION.as_secs() * self.remedies;
+        self.next = self.seconds + patience.min(limits::STALL_ESCALATION_MAX.as_secs());
+        Some(remedy)
     }
 }
 
@@ -59,43 +110,80 @@ impl StallDetector {
 mod tests {
     use super::*;
 
-    fn actions(seconds: u64, has_peers: bool) -> Vec<(u64, StallAction)> {
-        let mut stall = StallDetector::default();
+    fn pulse(has_peers: bool, following: bool) -> Pulse {
+        Pulse {
+            head: None,
+            has_peers,
+            following,
+            now_ms: 0,
+        }
+    }
+
+    fn remedies(stall: &mut StallDetector, seconds: u64, pulse: &Pulse) -> Vec<(u64, Remedy)> {
+        // The first tick is when waiting begins.
+        stall.tick(pulse.clone());
         (1..=seconds)
-            .filter_map(|second| Some((second, stall.tick(None, has_peers)?)))
+            .filter_map(|second| Some((second, stall.tick(pulse.clone())?)))
             .collect()
     }
 
     #[test]
     fn remedies_escalate() {
         let expected = [
-            (20, StallAction::Resync),
-            (40, StallAction::Redial),
-            (60, StallAction::RestartNetwork),
-            (80, StallAction::Resync),
+            (5, Remedy::Look),
+            (8, Remedy::Probe),
+            (16, Remedy::Act(StallAction::Resync)),
+            (32, Remedy::Act(StallAction::Redial)),
+            (56, Remedy::Act(StallAction::RestartNetwork)),
+            (88, Remedy::Probe),
         ];
-        assert_eq!(actions(99, true), expected);
+        let mut stall = StallDetector::default();
+        assert_eq!(remedies(&mut stall, 99, &pulse(true, true)), expected);
+    }
+
+    #[test]
+    fn a_sync_is_given_more_time() {
+        let mut stall = StallDetector::default();
+        let expected = [(5, Remedy::Look), (20, Remedy::Probe)];
+        assert_eq!(remedies(&mut stall, 27, &pulse(true, false)), expected);
     }
 
     #[test]
     fn without_peers_only_new_connections_help() {
-        assert!(
-            actions(60, false)
-                .iter()
-                .all(|(_, action)| *action == StallAction::Redial)
-        );
+        let redial = Remedy::Act(StallAction::Redial);
+        let mut stall = StallDetector::default();
+        let never = remedies(&mut stall, 20, &pulse(false, false));
+        assert_eq!(never, [(8, redial), (16, redial)]);
+        let mut stall = StallDetector::default();
+        assert_eq!(stall.tick(pulse(true, true)), None);
+        let lost = remedies(&mut stall, 12, &pulse(false, false));
+        // One tick more has passed since the waiting began.
+        assert_eq!(lost, [(2, redial), (10, redial)]);
     }
 
     #[test]
     fn progress_starts_over() {
         let mut stall = StallDetector::default();
-        for _ in 0..19 {
-            assert_eq!(stall.tick(None, true), None);
-        }
-        let head = Some(Blake2bHash::default());
-        for _ in 0..20 {
-            assert_eq!(stall.tick(head.clone(), true), None);
-        }
-        assert_eq!(stall.tick(head, true), Some(StallAction::Resync));
+        assert_eq!(remedies(&mut stall, 7, &pulse(true, true)).len(), 1);
+        let moved = Pulse {
+            head: Some(Blake2bHash::default()),
+            ..pulse(true, true)
+        };
+        let again = remedies(&mut stall, 8, &moved);
+        assert_eq!(again, [(5, Remedy::Look), (8, Remedy::Probe)]);
+    }
+
+    #[test]
+    fn silence_is_told_by_the_clock() {
+        let mut stall = StallDetector::default();
+        let at = |now_ms| Pulse {
+            now_ms,
+            ..pulse(true, true)
+        };
+        assert_eq!(stall.silence_ms(1000), 0);
+        stall.tick(at(1000));
+        stall.tick(at(2000));
+        assert_eq!(stall.silence_ms(602_000), 601_000);
+        assert_eq!(stall.silence_ms(0), 0);
     }
 }

@@ -36,6 +36,9 @@ impl<TNetwork: Network> Consensus<TNetwork> {
         match result {
             MacroSyncReturn::Good(peer) => {
                 self.report(peer, Outcome::Good, None);
+                if let Some(trial) = &mut self.trial {
+                    trial.forget(&peer);
+                }
                 self.good_peer(peer);
             }
             MacroSyncReturn::Outdated(peer, reason) => {
@@ -88,6 +91,8 @@ impl<TNetwork: Network> Consensus<TNetwork> {
             || self.context.chain.trust() == Trust::Verified;
         match weight {
             Weight::Breach => self.ban(peer, &reason),
+            // It is not confirmed yet that it is the peer who is wrong.
+            _ if verified && self.put_on_trial(peer) => {}
             // Our chain is proven, or being proven: the claim is worth nothing.
             Weight::Contradiction if verified => self.ban(peer, &reason),
             Weight::Doubt if verified => {
@@ -148,14 +153,7 @@ impl<TNetwork: Network> Consensus<TNetwork> {
             reason,
             claim,
         }));
-        for peer in std::mem::take(&mut self.good) {
-            self.leave_live(&peer);
-        }
-        self.recheck.clear();
-        self.disagreements.clear();
-        self.heads.clear();
-        self.announced = 0;
-        self.live.reset();
+        self.leave_chain();
         // What the background walk has proven so far is as good as the anchor.
         let walked = self.background.take().and_then(Background::into_chain);
         self.switch_to(EitherSyncer::Fallback(LightMacroSync::new(
@@ -186,6 +184,7 @@ impl<TNetwork: Network> Consensus<TNetwork> {
 
     /// Light macro sync has nothing more to learn from a peer: the chain is verified to its tip.
     pub(super) fn light_sync_reached_tip(&mut self) {
+        self.end_trial();
         self.context
             .chain
             .set_trust(Trust::Verified, TrustSource::Signatures);
@@ -249,6 +248,7 @@ impl<TNetwork: Network> Consensus<TNetwork> {
     pub(super) fn handle_background(&mut self, event: BackgroundEvent<TNetwork::PeerId>) {
         match event {
             BackgroundEvent::Proven => {
+                self.end_trial();
                 if let Some(walked) = self.background.take().and_then(Background::into_chain) {
                     self.context.chain.learn_past(&walked);
                 }

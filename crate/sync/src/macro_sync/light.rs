@@ -94,7 +94,7 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
     /// contradiction it is given some time first.
     fn ask(&mut self, peer: TNetwork::PeerId) {
         if self.context.chain.is_empty() {
-            let anchor = self.context.chain.anchor().hash.clone();
+            let anchor = self.context.chain.anchor().hash;
             // Everyone is asked for the same block, so this can't be in dispute.
             let _ = self.queue.merge(peer, [anchor]);
             return;

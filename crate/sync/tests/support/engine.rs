@@ -14,9 +14,9 @@ use nimiq_hash::{Blake2bHash, Blake2bHasher, Hasher};
 use nimiq_network_interface::network::Network;
 use parking_lot::Mutex;
 use pico_sync::{
-    Anchor, Clock, Consensus, ConsensusState, Handle, HeadKind, Outcome, Snapshot, StallAction,
-    SyncConfig, SyncEvent, SyncMode, SyncerKind, TimedEvent, Trust, TrustSource, Verifier,
-    VerifierError, VerifyJob,
+    Anchor, Clock, Consensus, ConsensusState, Handle, HeadKind, Outcome, Queries, Snapshot,
+    StallAction, StorageStatus, SyncConfig, SyncEvent, SyncMode, SyncerKind, TimedEvent, Trust,
+    TrustSource, Verifier, VerifierError, VerifyJob,
 };
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
@@ -145,19 +145,31 @@ impl Engine {
         clock: Clock,
         verifier: Arc<dyn Verifier>,
     ) -> Self {
+        Self::start_asking(network, config, clock, verifier).0
+    }
+
+    /// An engine of which questions can be asked.
+    pub fn start_asking<N: Network>(
+        network: &Arc<N>,
+        config: SyncConfig,
+        clock: Clock,
+        verifier: Arc<dyn Verifier>,
+    ) -> (Self, Queries<N>) {
         init_log();
         let params = blocks::params();
         let (consensus, handle) = Consensus::new(network.clone(), verifier, clock, params, config);
+        let queries = consensus.queries();
         let events = handle.events();
         let witness = handle.events();
-        Self {
+        let engine = Self {
             handle,
             verifier: Arc::default(),
             events,
             witness,
             log: Vec::new(),
             run: tokio::spawn(consensus.run()),
-        }
+        };
+        (engine, queries)
     }
 
     /// The next event, or `None` once the engine has ended.
@@ -338,6 +350,10 @@ pub fn check_events(events: &[SyncEvent], state: &Snapshot) {
             }
             SyncEvent::Trust { level, .. } => trust = Some(*level),
             SyncEvent::Fallback { .. } => trust = None,
+            SyncEvent::Storage {
+                status: StorageStatus::Discarded,
+                ..
+            } => trust = None,
             SyncEvent::Head {
                 hash,
                 adopted,
@@ -424,6 +440,7 @@ pub fn line(event: &SyncEvent) -> String {
             let via = match via {
                 TrustSource::Peers => "peers",
                 TrustSource::Signatures => "signatures",
+                TrustSource::Storage => "storage",
             };
             format!("trust {} via {via} at {block_number}", trust_name(*level))
         }
@@ -449,6 +466,14 @@ pub fn line(event: &SyncEvent) -> String {
                 StallAction::Resync => "resync",
             };
             format!("stalled {} s: {action}", for_ms / 1000)
+        }
+        SyncEvent::Storage {
+            status: StorageStatus::Restored,
+            block_number: Some(number),
+            ..
+        } => format!("restored {number}"),
+        SyncEvent::Storage { reason, .. } => {
+            format!("discarded: {}", reason.as_deref().expect("a reason"))
         }
         SyncEvent::Clock { skew_ms } => format!("clock {} s", skew_ms / 1000),
         SyncEvent::VerifiedInPlace { reason } => format!("verified in place: {reason}"),
