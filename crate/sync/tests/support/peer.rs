@@ -4,13 +4,15 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use nimiq_block::Block;
+use nimiq_blockchain::Blockchain;
+use nimiq_blockchain_interface::AbstractBlockchain;
 use nimiq_hash::Blake2bHash;
 use nimiq_network_interface::{
     peer_info::{NodeType, Services},
     request::{InboundRequestError, Request, RequestCommon, RequestSerialize},
 };
 use nimiq_primitives::policy::Policy;
-use nimiq_serde::{DeserializeError, Serialize};
+use nimiq_serde::{Deserialize, DeserializeError, Serialize};
 use parking_lot::RwLock;
 use pico_sync::messages::{
     BlockError, Checkpoint, Direction, MacroChain, MacroChainError, RequestBlock, RequestHead,
@@ -29,6 +31,8 @@ pub enum Question {
     Block(RequestBlock),
     MacroChain(RequestMacroChain),
     Missing(RequestMissingBlocks),
+    /// Anything else that only a whole node can answer: its type id and its body.
+    Other(u16, Vec<u8>),
 }
 
 impl Question {
@@ -44,7 +48,25 @@ impl Question {
             RequestMissingBlocks::TYPE_ID => {
                 RequestMissingBlocks::deserialize_request(&bytes).map(Self::Missing)
             }
-            _ => Err(DeserializeError::bad_enum()),
+            other => Ok(Self::Other(other, request.serialize_to_vec())),
+        }
+    }
+
+    /// The body of the request, if it is of type `R`.
+    pub fn is<R: Request>(&self) -> Option<R> {
+        match self {
+            Self::Other(id, body) if *id == R::TYPE_ID => R::deserialize_from_vec(body).ok(),
+            _ => None,
+        }
+    }
+
+    fn type_id_and_body(&self) -> (u16, Vec<u8>) {
+        match self {
+            Self::Head => (RequestHead::TYPE_ID, RequestHead {}.serialize_to_vec()),
+            Self::Block(request) => (RequestBlock::TYPE_ID, request.serialize_to_vec()),
+            Self::MacroChain(request) => (RequestMacroChain::TYPE_ID, request.serialize_to_vec()),
+            Self::Missing(request) => (RequestMissingBlocks::TYPE_ID, request.serialize_to_vec()),
+            Self::Other(id, body) => (*id, body.clone()),
         }
     }
 
@@ -54,6 +76,12 @@ impl Question {
             Self::Block(_) => "block",
             Self::MacroChain(_) => "macro-chain",
             Self::Missing(_) => "missing",
+            Self::Other(213, _) => "transactions-proof",
+            Self::Other(214, _) => "receipts",
+            Self::Other(215, _) => "trie-proof",
+            Self::Other(216, _) => "blocks-proof",
+            Self::Other(217, _) => "subscribe",
+            Self::Other(..) => "other",
         }
     }
 }
@@ -65,6 +93,8 @@ pub enum Reply {
     Block(Result<Block, BlockError>),
     MacroChain(Result<MacroChain, MacroChainError>),
     Missing(Result<ResponseBlocks, ResponseBlocksError>),
+    /// The answer to another question, as it travels.
+    Bytes(Vec<u8>),
     /// Nothing, ever.
     Never,
     /// It closes the connection.
@@ -76,12 +106,37 @@ pub enum Reply {
 }
 
 impl Reply {
+    /// The answer to a question of type `R`.
+    pub fn to<R: RequestCommon>(response: &R::Response) -> Self {
+        Self::Bytes(response.serialize_to_vec())
+    }
+
+    /// What a node with this chain answers.
+    fn of_node(node: &Arc<RwLock<Blockchain>>, question: &Question) -> Self {
+        let (id, body) = question.type_id_and_body();
+        let Some(bytes) = pico_node::chain::answer(node, id, &body) else {
+            return Self::Never;
+        };
+        match question {
+            Question::Head => Self::Head(Deserialize::deserialize_from_vec(&bytes).unwrap()),
+            Question::Block(_) => Self::Block(Deserialize::deserialize_from_vec(&bytes).unwrap()),
+            Question::MacroChain(_) => {
+                Self::MacroChain(Deserialize::deserialize_from_vec(&bytes).unwrap())
+            }
+            Question::Missing(_) => {
+                Self::Missing(Deserialize::deserialize_from_vec(&bytes).unwrap())
+            }
+            Question::Other(..) => Self::Bytes(bytes),
+        }
+    }
+
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
             Self::Head(head) => head.serialize_to_vec(),
             Self::Block(block) => block.serialize_to_vec(),
             Self::MacroChain(chain) => chain.serialize_to_vec(),
             Self::Missing(blocks) => blocks.serialize_to_vec(),
+            Self::Bytes(bytes) => bytes.clone(),
             Self::Never | Self::Closes | Self::Refused(_) | Self::Garbage => vec![0xff; 3],
         }
     }
@@ -90,9 +145,16 @@ impl Reply {
 /// Changes what an honest peer would answer, and when.
 pub type Script = Box<dyn Fn(&Question, Reply) -> (Duration, Reply) + Send + Sync>;
 
+/// Where a peer has its answers from.
+enum Source {
+    /// A list of blocks, of which it knows those up to `height`.
+    Blocks { chain: Arc<Blocks>, height: u32 },
+    /// A whole node's blockchain, by the handlers of `nimiq-consensus`.
+    Node(Arc<RwLock<Blockchain>>),
+}
+
 struct Standing {
-    chain: Arc<Blocks>,
-    height: u32,
+    source: Source,
     script: Option<Script>,
 }
 
@@ -143,6 +205,12 @@ impl Peer {
         })
     }
 
+    /// An honest history node with an index and this blockchain, which may grow.
+    pub fn node(id: u32, blockchain: &Arc<RwLock<Blockchain>>) -> Arc<Self> {
+        let services = Services::provided(NodeType::History) | Services::TRANSACTION_INDEX;
+        Self::with(id, Source::Node(blockchain.clone()), services, None)
+    }
+
     fn new(
         id: u32,
         chain: &Arc<Blocks>,
@@ -150,11 +218,12 @@ impl Peer {
         services: Services,
         script: Option<Script>,
     ) -> Arc<Self> {
-        let standing = RwLock::new(Standing {
-            chain: chain.clone(),
-            height,
-            script,
-        });
+        let chain = chain.clone();
+        Self::with(id, Source::Blocks { chain, height }, services, script)
+    }
+
+    fn with(id: u32, source: Source, services: Services, script: Option<Script>) -> Arc<Self> {
+        let standing = RwLock::new(Standing { source, script });
         Arc::new(Self {
             id: PeerId(id),
             services,
@@ -162,16 +231,18 @@ impl Peer {
         })
     }
 
-    /// Moves the peer's head along its chain.
-    pub fn set_height(&self, height: u32) {
-        self.standing.write().height = height;
+    /// Moves the peer's head along its list of blocks.
+    pub fn set_height(&self, to: u32) {
+        match &mut self.standing.write().source {
+            Source::Blocks { height, .. } => *height = to,
+            Source::Node(_) => panic!("the head of a node is its blockchain's"),
+        }
     }
 
     /// Puts the peer on another chain.
     pub fn set_chain(&self, chain: &Arc<Blocks>, height: u32) {
-        let mut standing = self.standing.write();
-        standing.chain = chain.clone();
-        standing.height = height;
+        let chain = chain.clone();
+        self.standing.write().source = Source::Blocks { chain, height };
     }
 
     /// From now on the peer is honest.
@@ -188,21 +259,30 @@ impl Peer {
     }
 
     pub fn chain(&self) -> Arc<Blocks> {
-        self.standing.read().chain.clone()
+        match &self.standing.read().source {
+            Source::Blocks { chain, .. } => chain.clone(),
+            Source::Node(_) => panic!("a node has no list of blocks"),
+        }
     }
 
     pub fn height(&self) -> u32 {
-        self.standing.read().height
+        match &self.standing.read().source {
+            Source::Blocks { height, .. } => *height,
+            Source::Node(blockchain) => blockchain.read().block_number(),
+        }
     }
 
     /// What the peer answers, and after what time.
     pub fn answer(&self, question: &Question) -> (Duration, Reply) {
         let standing = self.standing.read();
-        let honest = View {
-            chain: &standing.chain,
-            height: standing.height,
-        }
-        .answer(question);
+        let honest = match &standing.source {
+            Source::Blocks { chain, height } => View {
+                chain,
+                height: *height,
+            }
+            .answer(question),
+            Source::Node(blockchain) => Reply::of_node(blockchain, question),
+        };
         match &standing.script {
             Some(script) => script(question, honest),
             None => (LATENCY, honest),
@@ -242,6 +322,8 @@ impl View<'_> {
                 }
                 .map(|blocks| ResponseBlocks { blocks }),
             ),
+            // Only a node knows.
+            Question::Other(..) => Reply::Never,
         }
     }
 
