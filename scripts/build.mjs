@@ -15,29 +15,38 @@ import { brotliCompressSync, constants } from 'node:zlib';
 import { rolldown } from 'rolldown';
 
 import { Failure, env, main, root, run, say, step, which } from './lib/env.mjs';
-import { factory, typings } from './lib/glue.mjs';
+import { factory, factoryTypings, typings } from './lib/glue.mjs';
 
 const TARGET = 'wasm32-unknown-unknown';
 /** What the standard library is compiled with already; `wasm-opt` has to be told. */
 const WASM_FEATURES = ['bulk-memory', 'multivalue', 'mutable-globals', 'nontrapping-float-to-int', 'reference-types', 'sign-ext'];
+/** What all the files that come from wasm are made by. */
+const MAKERS = ['scripts/build.mjs', 'scripts/lib/glue.mjs'].map((name) => join(root, name));
+/** What the wallet's glue is called while it is not yet a part of `wallet.js`. */
+const WALLET_GLUE = 'wallet-core';
+/** The modules of the package. */
+const ENTRIES = ['error', 'index', 'worker', 'wallet'];
 
 main(async () => {
     const { values } = parseArgs({ options: { dev: { type: 'boolean', default: false }, out: { type: 'string', default: 'dist' } } });
     const out = resolve(root, values.out);
     mkdirSync(out, { recursive: true });
-    const wasm = await step('Compiling the client to WebAssembly', compile);
-    await core(wasm, out, values.dev);
+    // One after the other: cargo would give each the features that the other needs.
+    const client = await step('Compiling the client to WebAssembly', () => compile('pico-sync-client'));
+    await core(client, out, values.dev);
+    const keys = await step('Compiling the wallet to WebAssembly', () => compile('pico-wallet'));
+    await wallet(keys, out, values.dev);
     await wrapper(out);
     sizes(out);
 });
 
-/** Compiles the crate. Cargo knows best what is up to date. */
-async function compile() {
+/** Compiles a crate. Cargo knows best what is up to date. */
+async function compile(crate) {
     await run('cargo', ['fetch', '--locked', '--target', TARGET], { quiet: true });
-    await run('cargo', ['build', '--locked', '-p', 'pico-sync-client', '--profile', 'wasm', '--target', TARGET], {
+    await run('cargo', ['build', '--locked', '-p', crate, '--profile', 'wasm', '--target', TARGET], {
         env: { CARGO_ENCODED_RUSTFLAGS: remappedPaths().join('\x1f') },
     });
-    return join(env().targetDir, TARGET, 'wasm', 'pico_sync_client.wasm');
+    return join(env().targetDir, TARGET, 'wasm', `${crate.replaceAll('-', '_')}.wasm`);
 }
 
 /** Panic messages name source files: by crate, not by where this machine keeps them. Smaller, and the same everywhere. */
@@ -51,62 +60,100 @@ function remappedPaths() {
 
 /** `core_bg.wasm`, the glue as a factory, and the typings of both. */
 async function core(wasm, out, dev) {
-    const inputs = [wasm, join(root, 'scripts/build.mjs'), join(root, 'scripts/lib/glue.mjs')];
     const outputs = ['core.js', 'core.d.ts', 'types.d.ts', 'core_bg.wasm'].map((name) => join(out, name));
-    await unlessFresh(out, 'core', inputs, outputs, dev ? 'dev' : 'small', async () => {
-        // A folder of its own: two builds at a time must not take each other's files.
-        const glue = mkdtempSync(join(scratch(out), 'glue-'));
-        await step('Making the JavaScript glue', () =>
-            run('wasm-bindgen', [wasm, '--target', 'web', '--out-dir', glue, '--out-name', 'core', '--remove-producers-section']),
-        );
-        writeFileSync(join(out, 'core.js'), await minified(factory(readFileSync(join(glue, 'core.js'), 'utf8'))));
-        const types = typings(readFileSync(join(glue, 'core.d.ts'), 'utf8'));
+    await unlessFresh(out, 'core', [wasm, ...MAKERS], outputs, dev ? 'dev' : 'small', async () => {
+        const glue = await bind(wasm, 'core', out, dev);
+        writeFileSync(join(out, 'core.js'), await minified(glue.code));
+        const types = typings(glue.declarations);
         writeFileSync(join(out, 'core.d.ts'), types.core);
         writeFileSync(join(out, 'types.d.ts'), types.public);
-        const plain = join(glue, 'core_bg.wasm');
-        const optimised = join(glue, 'core_bg.opt.wasm');
+    });
+}
+
+/** `wallet_bg.wasm`. Its glue becomes a part of `wallet.js`: nothing else makes instances of it. */
+async function wallet(wasm, out, dev) {
+    const [code, declarations] = ['js', 'd.ts'].map((ending) => join(scratch(out), `${WALLET_GLUE}.${ending}`));
+    await unlessFresh(out, 'wallet', [wasm, ...MAKERS], [code, declarations, join(out, 'wallet_bg.wasm')], dev ? 'dev' : 'small', async () => {
+        const glue = await bind(wasm, 'wallet', out, dev);
+        writeFileSync(code, glue.code);
+        writeFileSync(declarations, factoryTypings(glue.declarations, 'WalletCore'));
+    });
+}
+
+/** Puts `NAME_bg.wasm` into `out`. Resolves with the glue as a factory, and its declarations as wasm-bindgen wrote them. */
+async function bind(wasm, name, out, dev) {
+    // A folder of its own: two builds at a time must not take each other's files.
+    const dir = mkdtempSync(join(scratch(out), 'glue-'));
+    try {
+        await step(`Making the JavaScript glue of ${name}`, () =>
+            run('wasm-bindgen', [wasm, '--target', 'web', '--out-dir', dir, '--out-name', name, '--remove-producers-section']),
+        );
+        const plain = join(dir, `${name}_bg.wasm`);
+        const optimised = join(dir, `${name}_bg.opt.wasm`);
         const features = WASM_FEATURES.map((feature) => `--enable-${feature}`);
-        // LLVM has optimised for size with the whole program in view. Measured on this client, `-O1` takes
+        // LLVM has optimised for size with the whole program in view. Measured on the client, `-O1` takes
         // 15 s; `-Oz` takes many minutes in its inliner, and without that comes out larger after brotli.
         if (!dev) {
-            await step('Optimising the WebAssembly', () =>
+            await step(`Optimising the WebAssembly of ${name}`, () =>
                 run('wasm-opt', [plain, '-o', optimised, '-O1', '--strip-producers', '--strip-debug', ...features]),
             );
         }
-        copyFileSync(dev ? plain : optimised, join(out, 'core_bg.wasm'));
-        rmSync(glue, { recursive: true });
-    });
+        copyFileSync(dev ? plain : optimised, join(out, `${name}_bg.wasm`));
+        const text = (ending) => readFileSync(join(dir, `${name}.${ending}`), 'utf8');
+        return { code: factory(text('js')), declarations: text('d.ts') };
+    } finally {
+        rmSync(dir, { recursive: true });
+    }
 }
 
-/** The TypeScript of `package/`: one file for the page, one for the worker, and the typings. */
+/** The TypeScript of `package/`: a file for the page, the worker, the wallet, and the error they share; and the typings. */
 async function wrapper(out) {
     const source = join(root, 'package');
-    const inputs = [...files(source), ...['core.d.ts', 'types.d.ts'].map((name) => join(out, name)), join(root, 'scripts/build.mjs')];
-    const outputs = ['index.js', 'index.d.ts', 'worker.js'].map((name) => join(out, name));
+    const made = [...['core.d.ts', 'types.d.ts'].map((name) => join(out, name)), ...['js', 'd.ts'].map((ending) => join(scratch(out), `${WALLET_GLUE}.${ending}`))];
+    const inputs = [...files(source), ...made, join(root, 'scripts/build.mjs')];
+    const outputs = [...ENTRIES.map((name) => `${name}.js`), 'index.d.ts', 'wallet.d.ts'].map((name) => join(out, name));
     await unlessFresh(out, 'wrapper', inputs, outputs, '', async () => {
         await step('Checking the types of the wrapper', async () => {
-            // The wrapper's own declarations, next to those that came with the core.
-            const config = { extends: join(source, 'tsconfig.json'), compilerOptions: { rootDirs: [join(source, 'src'), out], outDir: out }, include: [join(source, 'src')] };
+            // The wrapper's own declarations, next to those that came with the cores.
+            const rootDirs = [join(source, 'src'), out, scratch(out)];
+            const config = { extends: join(source, 'tsconfig.json'), compilerOptions: { rootDirs, outDir: out }, include: [join(source, 'src')] };
             const file = join(scratch(out), 'tsconfig.json');
             writeFileSync(file, JSON.stringify(config));
             await run('tsc', ['-p', file]);
-            for (const name of readdirSync(out)) {
-                // Nothing that users import.
-                if (['instance.d.ts', 'messages.d.ts', 'module.d.ts', 'verifier.d.ts', 'worker.d.ts', 'events.d.ts'].includes(name)) rmSync(join(out, name));
+            // The rest is nothing that users import.
+            const shipped = reachable(out, ['index.d.ts', 'wallet.d.ts']);
+            for (const name of readdirSync(join(source, 'src'))) {
+                const declaration = name.replace(/\.ts$/, '.d.ts');
+                if (!shipped.has(declaration)) rmSync(join(out, declaration), { force: true });
             }
         });
         await step('Bundling the wrapper', async () => {
-            for (const name of ['index', 'worker']) await bundle(join(source, 'src', `${name}.ts`), join(out, `${name}.js`));
+            for (const name of ENTRIES) await bundle(join(source, 'src', `${name}.ts`), join(out, `${name}.js`), scratch(out));
         });
     });
 }
 
-/** One ES module. The core stays a file of its own: page and worker share it, and each has its instance. */
-async function bundle(input, file) {
+/** The declarations in `dir` that `names` lead to, with themselves. */
+function reachable(dir, names) {
+    const seen = new Set();
+    const visit = (name) => {
+        if (seen.has(name) || !existsSync(join(dir, name))) return;
+        seen.add(name);
+        for (const [, next] of readFileSync(join(dir, name), 'utf8').matchAll(/from '\.\/(\w+)\.js'/g)) visit(`${next}.d.ts`);
+    };
+    names.forEach(visit);
+    return seen;
+}
+
+/**
+ * One ES module. The core stays a file of its own: page and worker share it, and each has its instance. So does the
+ * error: `instanceof` must know it wherever it comes from.
+ */
+async function bundle(input, file, generated) {
     const build = await rolldown({
         input,
-        external: ['./core.js'],
-        resolve: { extensionAlias: { '.js': ['.ts', '.js'] } },
+        external: ['./core.js', './error.js'],
+        resolve: { extensionAlias: { '.js': ['.ts', '.js'] }, alias: { [`./${WALLET_GLUE}.js`]: join(generated, `${WALLET_GLUE}.js`) } },
         platform: 'browser',
         transform: { target: 'es2022' },
         treeshake: true,
@@ -160,16 +207,22 @@ function files(dir) {
         .sort();
 }
 
-/** What a page has to load, as it is and as it travels. */
+/** What a page has to load, as it is and as it travels: for the client, and for the wallet. */
 function sizes(out) {
     const brotli = (file) => brotliCompressSync(readFileSync(file), { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }).length;
-    const rows = ['core_bg.wasm', 'core.js', 'index.js', 'worker.js'].map((name) => {
-        const file = join(out, name);
-        return { name, raw: statSync(file).size, brotli: brotli(file) };
-    });
-    const total = { name: 'total', raw: sum(rows, 'raw'), brotli: sum(rows, 'brotli') };
     say('                     raw      brotli');
-    for (const row of [...rows, total]) say(`${row.name.padEnd(14)}${String(row.raw).padStart(10)}${String(row.brotli).padStart(12)}`);
+    const groups = [
+        ['core_bg.wasm', 'core.js', 'error.js', 'index.js', 'worker.js'],
+        ['wallet_bg.wasm', 'wallet.js', 'error.js'],
+    ];
+    for (const names of groups) {
+        const rows = names.map((name) => {
+            const file = join(out, name);
+            return { name, raw: statSync(file).size, brotli: brotli(file) };
+        });
+        const total = { name: 'total', raw: sum(rows, 'raw'), brotli: sum(rows, 'brotli') };
+        for (const row of [...rows, total]) say(`${row.name.padEnd(14)}${String(row.raw).padStart(10)}${String(row.brotli).padStart(12)}`);
+    }
 }
 
 function sum(rows, key) {

@@ -42,25 +42,31 @@ return { ${exported.join(', ')} };
 `;
 }
 
-/** The typings: `public`, the types that users see, and `core`, those of the factory. */
+/** The typings of the client: `public`, the types that users see, and `core`, those of the factory. */
 export function typings(declarations) {
     const marked = /^\/\/ <types>\n(.*?)^\/\/ <\/types>\n/gms;
     const types = [...declarations.matchAll(marked)].map((match) => match[1]).join('\n');
-    const end = declarations.search(/^export type InitInput\b/m);
-    if (!types || end < 0) throw unexpected('its typings are laid out differently');
+    if (!types) throw unexpected('its typings are laid out differently');
     const names = [...types.matchAll(/^export (?:type|interface) (\w+)/gm)].map((match) => match[1]);
-    const body = declarations.slice(0, end).replace(marked, '');
-    const exported = [...body.matchAll(/^export (?:class|function) (\w+)/gm)].map((match) => match[1]);
     const header = '// Generated from the Rust sources of crate/client.\n\n';
+    const imports = `import type { ${names.join(', ')} } from './types.js';\n\n`;
     return {
         public: header + types,
-        core: `${header}import type { ${names.join(', ')} } from './types.js';
+        core: header + imports + factoryTypings(declarations.replace(marked, ''), 'Core'),
+    };
+}
 
-${body.trim()}
+/** The typings of a factory: what it makes instances of is called `name`. */
+export function factoryTypings(declarations, name) {
+    const end = declarations.search(/^export type InitInput\b/m);
+    if (end < 0) throw unexpected('its typings are laid out differently');
+    const body = declarations.slice(0, end);
+    const exported = [...body.matchAll(/^export (?:class|function) (\w+)/gm)].map((match) => match[1]);
+    return `${body.trim()}
 
 /** What one instance exports. */
-export interface Core {
-${exported.map((name) => `    readonly ${name}: typeof ${name};`).join('\n')}
+export interface ${name} {
+${exported.map((item) => `    readonly ${item}: typeof ${item};`).join('\n')}
 }
 
 /** What an instance is given. */
@@ -72,9 +78,8 @@ export interface Host {
 }
 
 /** Makes an instance of its own from the compiled module. */
-export function instantiate(module: WebAssembly.Module, host: Host): Promise<Core>;
-`,
-    };
+export function instantiate(module: WebAssembly.Module, host: Host): Promise<${name}>;
+`;
 }
 
 function unexpected(what) {

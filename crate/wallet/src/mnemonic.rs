@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use nimiq_hash::{HashOutput, Hasher, Sha256Hasher};
+use nimiq_hash::{HashOutput, Hasher, Sha256Hasher, pbkdf2::compute_pbkdf2_sha512};
 use nimiq_key_derivation::ExtendedPrivateKey;
 use nimiq_mnemonic::{Entropy, MnemonicType, WORDLIST_EN};
 use zeroize::{Zeroize, Zeroizing};
@@ -13,6 +13,9 @@ use crate::{WalletError, path::Path, random::random};
 const WORD_BITS: usize = 11;
 /// Entropy of the longest mnemonic, 24 words, in bytes.
 const MAX_ENTROPY: usize = 32;
+/// Rounds of PBKDF2 with HMAC-SHA512, and bytes of the seed (BIP-39).
+const SEED_ROUNDS: usize = 2048;
+const SEED_SIZE: usize = 64;
 
 /// 12, 15, 18, 21 or 24 words, the last of which checks the others.
 ///
@@ -52,11 +55,15 @@ impl Mnemonic {
             .filter_map(|index| WORDLIST_EN.get(usize::from(*index)).copied())
     }
 
-    /// The 64 bytes that keys are derived from (PBKDF2, 2048 rounds of HMAC-SHA512). Another `password` gives another
-    /// wallet; without one, it is empty. Takes tens of milliseconds in a browser.
+    /// The 64 bytes that keys are derived from. Another `password` gives another wallet; without one, it is empty.
+    /// Takes tens of milliseconds in a browser.
+    ///
+    /// The password is to be in Unicode's normal form NFKD: browsers can do that, and its tables are as large as all
+    /// the rest here. The words are ASCII.
     pub fn to_seed(&self, password: &str) -> Result<Zeroizing<Vec<u8>>, WalletError> {
-        self.upstream()
-            .to_seed(Some(password))
+        let words = Zeroizing::new(self.words().collect::<Vec<_>>().join(" "));
+        let salt = Zeroizing::new(["mnemonic", password].concat());
+        compute_pbkdf2_sha512(words.as_bytes(), salt.as_bytes(), SEED_ROUNDS, SEED_SIZE)
             .map(Zeroizing::new)
             .map_err(|_| WalletError::Seed)
     }
@@ -115,11 +122,9 @@ impl Mnemonic {
     }
 
     fn is_legacy(&self) -> bool {
-        self.upstream().get_type(WORDLIST_EN) == MnemonicType::LEGACY
-    }
-
-    fn upstream(&self) -> nimiq_mnemonic::Mnemonic {
-        nimiq_mnemonic::Mnemonic::from_words_unchecked(self.words().map(String::from).collect())
+        let words = self.words().map(String::from).collect();
+        nimiq_mnemonic::Mnemonic::from_words_unchecked(words).get_type(WORDLIST_EN)
+            == MnemonicType::LEGACY
     }
 }
 
