@@ -161,6 +161,114 @@ pub const TRIE_NODES_PER_KEY: usize = 84;
 /// Election blocks whose proofs are remembered.
 pub const PROVEN_ELECTIONS: usize = 64;
 
+// --- Transactions ---------------------------------------------------------------------------------
+
+/// Hashes in one request for a proof of inclusion (nodes: 255).
+pub const MAX_HASHES_PER_PROOF: usize = 255;
+
+/// Nodes of the largest history tree that a proof may be about: half a billion transactions in one
+/// epoch, many times what fits into its blocks, and small enough for the arithmetic of 32 bits.
+pub const MAX_HISTORY_NODES: usize = 1 << 30;
+
+/// Blocks that a peer may be ahead of us for a proof by its block to be waited for.
+pub const MAX_BLOCKS_AHEAD: u32 = 10;
+
+/// Receipts in one page (nodes: 500).
+pub const RECEIPTS_PER_PAGE: u16 = 500;
+
+/// Peers whose receipts of an address are merged: what one withholds, the other shows.
+pub const HISTORY_SOURCES: usize = 2;
+
+/// How often what is in receipts is asked for until somebody proves it.
+pub const HISTORY_ATTEMPTS: usize = 4;
+
+/// Pause before the next of these attempts, unless the chain changes before.
+pub const HISTORY_RETRY_DELAY: Duration = Duration::from_secs(2);
+
+/// A serialised transaction. The largest valid ones, with two signatures by web authentication and
+/// all the data there may be, stay well below.
+pub const MAX_TRANSACTION_BYTES: usize = 16 * 1024;
+
+/// How long is looked for a transaction in the chain before it is sent for the first time.
+pub const PRECHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often a transaction is offered to peers before there is none that takes it.
+pub const PUBLISH_ATTEMPTS: usize = 10;
+
+/// Pause between two of these offers: connections are told of subscriptions right after they begin.
+pub const PUBLISH_RETRY_DELAY: Duration = Duration::from_millis(500);
+
+/// After this long a pending transaction is published again: gossip takes it for known for a minute.
+pub const REPUBLISH_AFTER: Duration = Duration::from_secs(65);
+
+/// Transactions sent by this client that are not final yet.
+pub const MAX_SENT_TRANSACTIONS: usize = 256;
+
+/// Transactions followed at a time. What is beyond is found again by receipts later.
+pub const MAX_FOLLOWED: usize = 4096;
+
+/// Hashes of transactions that are done with, so that nothing is told twice: some batches full.
+pub const MAX_SETTLED: usize = 8192;
+
+/// Requests of the API to follow something that wait for their turn.
+pub const FOLLOWER_QUEUE: usize = 512;
+
+/// Those who wait for transactions.
+pub const MAX_WAITERS: usize = 1024;
+
+/// Those who watch addresses.
+pub const MAX_WATCHERS: usize = 256;
+
+/// Addresses watched at a time: as many as a node watches for each peer.
+pub const MAX_WATCHED_ADDRESSES: usize = 250;
+
+/// Transactions that a watcher need not have taken in yet.
+pub const WATCH_BUFFER: usize = 4096;
+
+/// Peers that notify us of an address: one that keeps silent hides nothing.
+pub const NOTIFIERS: usize = 3;
+
+/// After this long a peer that did not want to notify us is asked again.
+pub const NOTIFIER_RETRY: Duration = Duration::from_secs(20);
+
+/// Receipts in one notification that are looked at: two blocks full.
+pub const MAX_RECEIPTS_PER_NOTIFICATION: usize = 2000;
+
+/// Claims noted for one transaction.
+pub const MAX_CLAIMS: usize = 4;
+
+/// Claims of one peer that nobody could prove, or that concern nobody, before it is banned. A node
+/// that follows the wrong branch for a moment makes some.
+pub const MAX_UNPROVEN_CLAIMS: u32 = 32;
+
+/// How long a connection may be dead before we notice, in blocks: what a peer should have told us in
+/// that time is looked up in receipts.
+pub const UNNOTICED_BLOCKS: u32 = 40;
+
+/// Proofs for followed transactions that are asked for at a time.
+pub const PROOFS_IN_FLIGHT: usize = 4;
+
+/// Peers that must say that they know of no transaction before it counts as not included.
+pub const PROOF_VOICES: usize = 2;
+
+/// Pause before a transaction that nobody told us of is asked for, at first and at most: it doubles.
+pub const FIRST_LOOK: Duration = Duration::from_secs(3);
+/// See [`FIRST_LOOK`].
+pub const LAST_LOOK: Duration = Duration::from_secs(15);
+
+/// How often a claim is looked into.
+pub const MAX_LOOKS: u32 = 8;
+
+/// Addresses whose receipts are asked for in a second, where something may have been missed. Leaves
+/// most of the peers' limit of 20 in 10 s to those who ask for a history.
+pub const CATCH_UPS_PER_SECOND: usize = 2;
+
+/// Pages of receipts that are looked at to catch up on one address.
+pub const CATCH_UP_PAGES: usize = 8;
+
+/// So few watched addresses are few enough to ask two peers about each when catching up.
+pub const FEW_ADDRESSES: usize = 20;
+
 // --- Events ---------------------------------------------------------------------------------------
 
 /// Events kept for a slow reader before the oldest are dropped and counted.

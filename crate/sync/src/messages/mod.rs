@@ -4,6 +4,7 @@
 //! encoding with that crate's, byte for byte.
 
 mod state;
+mod transactions;
 use nimiq_block::{
     Block, MacroBlock, MacroHeader, MicroBlock, MicroHeader, MicroJustification, TendermintProof,
 };
@@ -16,9 +17,18 @@ use nimiq_network_interface::{
 use nimiq_serde::{Deserialize, Serialize, SerializedMaxSize};
 use thiserror::Error;
 
-pub use self::state::{
-    BlocksProofError, RequestBlocksProof, RequestTrieProof, ResponseBlocksProof, ResponseTrieProof,
-    TrieProofError,
+pub use self::{
+    state::{
+        BlocksProofError, RequestBlocksProof, RequestTrieProof, ResponseBlocksProof,
+        ResponseTrieProof, TrieProofError,
+    },
+    transactions::{
+        AddressNotification, AddressSubscriptionOperation, AddressSubscriptionTopic,
+        ControlTransaction, ControlTransactionTopic, HistoryTreeProof, NotificationEvent,
+        RequestSubscribeToAddress, RequestTransactionReceiptsByAddress, RequestTransactionsProof,
+        ResponseTransactionProofError, ResponseTransactionReceiptsByAddress,
+        ResponseTransactionsProof, SubscribeToAddressesError, TransactionTopic,
+    },
 };
 
 /// Asks for the peer's head (type 210).

@@ -11,6 +11,7 @@ mod blocks;
 mod error;
 mod interlink;
 mod peers;
+mod transactions;
 mod trie;
 mod validators;
 
@@ -30,7 +31,12 @@ use tokio::sync::watch;
 
 pub(crate) use self::error::Failure;
 use self::peers::{Desk, Kind};
-pub use self::{blocks::BlockId, error::QueryError, validators::ElectedValidator};
+pub use self::{
+    blocks::BlockId,
+    error::QueryError,
+    transactions::{Confirmations, HistoryOptions, TransactionDetails, TransactionState},
+    validators::ElectedValidator,
+};
 pub use nimiq_account::{Account, Staker, Validator};
 
 use crate::{
@@ -79,6 +85,7 @@ struct Inner<TNetwork: Network> {
     standing: watch::Receiver<Standing<TNetwork::PeerId>>,
     desk: Desk<TNetwork::PeerId>,
     elections: interlink::ProvenElections,
+    following: transactions::Following,
 }
 
 /// Asks questions of the network that an engine syncs with. Cheap to clone; see
@@ -136,6 +143,7 @@ impl<TNetwork: Network> Queries<TNetwork> {
                 standing,
                 desk: Desk::new(),
                 elections: interlink::ProvenElections::default(),
+                following: transactions::Following::default(),
             }),
         }
     }
