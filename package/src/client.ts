@@ -1,17 +1,20 @@
 // The public class: options, iterators, promises and their ends. What it knows of the chain comes from the core.
 
-import type { Bridge, ClientCore } from './core.js';
+import type { Bridge, ClientCore, TransactionReader } from './core.js';
 import { PicoSyncError, describe, toPicoSyncError } from './error.js';
 import { EventHub } from './events.js';
 import { Instance } from './instance.js';
 import { compiledModule } from './module.js';
-import type { ClientOptions, ClientState, LogLevel, LogRecord, PeerInfo, ReadyOptions, SyncEvent, UnlistedEvent } from './types.js';
+import { TransactionIterator } from './transactions.js';
+import type {
+    Account, Block, ClientOptions, ClientState, ElectedValidator, HistoryOptions, LogLevel, LogRecord, PeerInfo, ReadyOptions, Staker,
+    SyncEvent, TransactionDetails, UnlistedEvent, Validator, WaitOptions,
+} from './types.js';
 import { VerificationWorker } from './verifier.js';
+import { checkLimits, invalid, show, startLimits, type Limits } from './wait.js';
 
 /** How long closing waits for the core to say goodbye to its peers. Milliseconds. */
 const CLOSE_TIMEOUT = 2_000;
-/** The longest a timer of the platform can run. Milliseconds. */
-const LONGEST_TIMEOUT = 2 ** 31 - 1;
 
 const constructing = Symbol();
 // Browsers without explicit resource management lack the symbol; the method is then simply out of reach.
@@ -145,38 +148,114 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
      * after `timeoutMs` (default: never), `aborted`, `closed` or `crashed`.
      */
     ready(options: ReadyOptions = {}): Promise<ClientState> {
-        const { trust, signal, timeoutMs } = options;
+        const { trust } = options;
         if (trust !== undefined && trust !== 'optimistic' && trust !== 'verified') {
-            return invalid(`trust: ${show(trust)} is neither 'optimistic' nor 'verified'`);
+            return Promise.reject(invalid(`trust: ${show(trust)} is neither 'optimistic' nor 'verified'`));
         }
-        if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) {
-            return invalid(`timeoutMs: ${show(timeoutMs)} is not a number of milliseconds`);
-        }
-        if (signal !== undefined && !isSignal(signal)) return invalid(`signal: ${show(signal)} is not an AbortSignal`);
-        if (signal?.aborted) return Promise.reject(new PicoSyncError('aborted', 'The signal is aborted.', signal.reason));
+        const problem = checkLimits(options);
+        if (problem) return Promise.reject(problem);
 
-        let clear = () => {};
-        const reached = new Promise<ClientState>((resolve, reject) => {
-            const look = () => {
+        const limits = startLimits(options, (ms) => this.#notReady(ms));
+        let look = () => {};
+        const reached = new Promise<ClientState>((resolve) => {
+            look = () => {
                 const state = this.#state;
                 if (state?.consensus === 'established' && (trust !== 'verified' || state.trust === 'verified')) resolve(state);
             };
-            const abort = () => reject(new PicoSyncError('aborted', 'The signal was aborted.', signal?.reason));
-            const timer =
-                timeoutMs === undefined || timeoutMs > LONGEST_TIMEOUT
-                    ? undefined
-                    : setTimeout(() => reject(new PicoSyncError('timeout', this.#notReady(timeoutMs))), timeoutMs);
-            clear = () => {
-                this.#watchers.delete(look);
-                signal?.removeEventListener('abort', abort);
-                clearTimeout(timer);
-            };
             this.#watchers.add(look);
-            signal?.addEventListener('abort', abort);
             this.#refresh();
             look();
         });
-        return this.#bound(reached, clear);
+        return this.#bound(reached, limits).finally(() => this.#watchers.delete(look));
+    }
+
+    /**
+     * The account at an address, proven against the state root of a block that the client holds. An address that is
+     * proven to have none is a basic account of 0.
+     */
+    getAccount(address: string): Promise<Account> {
+        // One was asked for, so there is one.
+        return this.getAccounts([address]).then(([account]) => account as Account);
+    }
+
+    /** As `getAccount`, for many at once, in the same order. */
+    getAccounts(addresses: string[]): Promise<Account[]> {
+        return this.#ask((core) => core.getAccounts(addresses));
+    }
+
+    /** The validator at an address, proven; `undefined` if it is proven that there is none. */
+    getValidator(address: string): Promise<Validator | undefined> {
+        return this.#ask((core) => core.getValidator(address));
+    }
+
+    /** The staker at an address, proven; `undefined` if it is proven that there is none. */
+    getStaker(address: string): Promise<Staker | undefined> {
+        return this.#ask((core) => core.getStaker(address));
+    }
+
+    /** The validators elected for the current epoch, in the order of their slots. */
+    getElectedValidators(): Promise<ElectedValidator[]> {
+        return this.#ask((core) => core.getElectedValidators());
+    }
+
+    /**
+     * A block by hash or number: from the client's chain, else fetched and proven against its election head. Rejects with
+     * `not-found` if it is not part of the chain, or nobody has it any more.
+     */
+    getBlock(hashOrNumber: string | number): Promise<Block> {
+        return this.#ask((core) => core.getBlock(hashOrNumber));
+    }
+
+    /** A transaction by hash, its inclusion proven; `undefined` if no peer can prove it. */
+    getTransaction(hash: string): Promise<TransactionDetails | undefined> {
+        return this.#ask((core) => core.getTransaction(hash));
+    }
+
+    /**
+     * The transactions of an address, newest first, each proven before it is yielded. They are fetched as they are asked
+     * for. Throws `closed` if the client is closed before the last one.
+     */
+    transactionsByAddress(address: string, options?: HistoryOptions): AsyncIterableIterator<TransactionDetails> {
+        const read = this.#open((core) => core.transactionsByAddress(address, options));
+        return new TransactionIterator({ next: () => read.next(), free: () => read.free() });
+    }
+
+    /**
+     * Transactions that touch the addresses, from now on: each is yielded once for each state that it reaches, proven
+     * before it is. Those sent through this client are yielded as `pending` first. None is lost while the reader is slow.
+     * `break`/`return()` ends the watch; it ends by itself when the client closes.
+     */
+    watchAddresses(addresses: string[]): AsyncIterableIterator<TransactionDetails> {
+        const read = this.#open((core) => core.watchAddresses(addresses));
+        const next = () =>
+            read.next().catch((error: unknown) => {
+                if (read.opened && error instanceof PicoSyncError && error.code === 'closed') return undefined;
+                throw error;
+            });
+        return new TransactionIterator({ next, free: () => read.free() });
+    }
+
+    /**
+     * Broadcasts a signed, serialised transaction, as bytes or hex. Resolves once it is handed to a peer; follow it with
+     * `watchAddresses` or `waitForTransaction`. One that no node would take is rejected with `invalid-transaction` before
+     * anything is sent.
+     */
+    sendTransaction(raw: Uint8Array | string): Promise<TransactionDetails> {
+        return this.#ask((core) => core.sendTransaction(raw));
+    }
+
+    /**
+     * Resolves when a transaction is included or finalized, as `confirmations` says, or can't be any more: look at its
+     * `state`. Rejects with `timeout` after `timeoutMs` (default: never), `aborted`, `closed` or `crashed`.
+     */
+    waitForTransaction(hash: string, options: WaitOptions = {}): Promise<TransactionDetails> {
+        const problem = checkLimits(options);
+        if (problem) return Promise.reject(problem);
+        const read = this.#open((core) => core.waitForTransaction(hash, options.confirmations));
+        const limits = startLimits(options, (ms) => `Transaction ${hash} was not ${options.confirmations ?? 'included'} within ${ms} ms.`);
+        // It has one, or an error.
+        const found = read.next(limits).then((details) => details as TransactionDetails);
+        return found.finally(() => read.free());
     }
 
     /** The peers connected now. */
@@ -198,10 +277,7 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
 
     /** From now on, records of this level and of graver ones are logged. */
     setLogLevel(level: LogLevel): void {
-        const core = this.#core;
-        if (this.#over) throw this.#over;
-        if (!core || !this.#instance || this.#closing) throw closed();
-        this.#instance.call(() => core.setLogLevel(level));
+        this.#call((core) => core.setLogLevel(level));
     }
 
     /** Closes connections, worker, timers, listeners. Idempotent. Pending calls reject with code `closed`. */
@@ -284,29 +360,58 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
         }
     }
 
-    /** A call to the core that takes a while. */
-    #ask<T>(call: (core: ClientCore) => Promise<T>): Promise<T> {
+    /** A call into the core, while there is one. */
+    #call<T>(call: (core: ClientCore) => T): T {
         const core = this.#core;
-        if (!core || !this.#instance || this.#closing) return Promise.reject(this.#over ?? closed());
-        try {
-            return this.#bound(this.#instance.call(() => call(core)));
-        } catch (error) {
-            return Promise.reject(error);
-        }
+        if (!core || !this.#instance || this.#closing) throw this.#over ?? closed();
+        return this.#instance.call(() => call(core));
     }
 
-    /** `work`, but rejecting when the client ends, also if it never comes back. `clear` runs once it has settled. */
-    #bound<T>(work: Promise<T>, clear: () => void = () => {}): Promise<T> {
+    /** A call to the core that takes a while. */
+    async #ask<T>(call: (core: ClientCore) => Promise<T>): Promise<T> {
+        return this.#bound(this.#call(call));
+    }
+
+    /** Has the core start reading. If it can't, the first `next()` says why. */
+    #open(open: (core: ClientCore) => TransactionReader) {
+        let reader: TransactionReader | undefined;
+        let problem: unknown;
+        try {
+            reader = this.#call(open);
+        } catch (error) {
+            problem = error;
+        }
+        return {
+            /** Whether it did start. */
+            opened: reader !== undefined,
+            next: async (limits?: Limits): Promise<TransactionDetails | undefined> => {
+                let work: Promise<TransactionDetails | undefined>;
+                try {
+                    const opened = reader;
+                    if (!opened) throw problem;
+                    work = this.#call(() => opened.next());
+                } catch (error) {
+                    limits?.clear();
+                    throw error;
+                }
+                return this.#bound(work, limits);
+            },
+            free: () => reader?.free(),
+        };
+    }
+
+    /** `work`, but rejecting when the client ends, also if it never comes back, and when `limits` are exceeded. */
+    #bound<T>(work: Promise<T>, limits?: Limits): Promise<T> {
         let reject: (error: PicoSyncError) => void = () => {};
         const over = new Promise<never>((_, fail) => (reject = fail));
         if (this.#over || this.#closing) reject(this.#over ?? closed());
         else this.#pending.add(reject);
-        const result = Promise.race([work, over]).catch((error: unknown) => {
+        const result = Promise.race(limits ? [work, over, limits.over] : [work, over]).catch((error: unknown) => {
             throw toPicoSyncError(error, 'crashed');
         });
         return result.finally(() => {
             this.#pending.delete(reject);
-            clear();
+            limits?.clear();
         });
     }
 
@@ -335,19 +440,6 @@ function nextTask(): Promise<void> {
 
 function closed(): PicoSyncError {
     return new PicoSyncError('closed', 'The client is closed.');
-}
-
-function invalid(message: string): Promise<never> {
-    return Promise.reject(new PicoSyncError('invalid-options', message));
-}
-
-function show(value: unknown): string {
-    return typeof value === 'string' ? `'${value}'` : String(value);
-}
-
-function isSignal(value: unknown): value is AbortSignal {
-    const signal = value as Partial<AbortSignal> | null;
-    return typeof signal?.aborted === 'boolean' && typeof signal.addEventListener === 'function';
 }
 
 /** Where log records go: to the page's function, else to the console. */

@@ -94,10 +94,32 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
     /** Resolves when consensus is established; with `{ trust: 'verified' }`, once that holds too. */
     ready(options?: { trust?: Trust; signal?: AbortSignal; timeoutMs?: number }): Promise<ClientState>;
 
+    /** Proven against the state root of a block the client holds. An address never seen is a basic account of 0. */
+    getAccount(address: string): Promise<Account>;
+    getAccounts(addresses: string[]): Promise<Account[]>;
+    getValidator(address: string): Promise<Validator | undefined>;
+    getStaker(address: string): Promise<Staker | undefined>;
+    /** Elected for the current epoch, with slot counts. */
+    getElectedValidators(): Promise<{ address: string; slots: number; firstSlot: number }[]>;
+    /** From the client's chain, else fetched from peers and proven against the election head. */
+    getBlock(hashOrNumber: string | number): Promise<Block>;
+    /** With an inclusion proof checked; `undefined` if no peer can prove it. */
+    getTransaction(hash: string): Promise<TransactionDetails | undefined>;
+    /** Newest first, each proven before it is yielded. */
+    transactionsByAddress(address: string, options?: { limit?: number; startAt?: string; sinceBlock?: number }): AsyncIterableIterator<TransactionDetails>;
+    /** Included transactions that touch the addresses, as they happen, each proven. */
+    watchAddresses(addresses: string[]): AsyncIterableIterator<TransactionDetails>;
+    /** Broadcasts a signed, serialised transaction. Resolves once a peer accepted it; follow it with `watchAddresses`
+     *  or `waitForTransaction`. Invalid ones are rejected locally before anything is sent. */
+    sendTransaction(raw: Uint8Array | string): Promise<TransactionDetails>;
+    waitForTransaction(hash: string, options?: { confirmations?: 'included' | 'finalized'; signal?: AbortSignal; timeoutMs?: number }): Promise<TransactionDetails>;
+
     peers(): { peerId: string; address: string; transport: Transport; rttMs?: number; outcome?: string; services: string[] }[];
     connect(multiaddr: string): Promise<void>;
     disconnect(peerId: string): Promise<void>;
     setLogLevel(level: LogLevel): void;
+    /** Forgets everything stored for this network. */
+    static clearStorage(network: Network): Promise<void>;
     /** Closes connections, worker, timers, listeners. Idempotent. Pending calls reject with code `closed`. */
     close(): Promise<void>;
     [Symbol.asyncDispose](): Promise<void>;
@@ -109,3 +131,14 @@ export type ErrorCode =
     | 'storage' | 'worker' | 'crashed';
 /** Every rejection and every thrown error of this package. */
 export class PicoSyncError extends Error { readonly code: ErrorCode; readonly cause?: unknown; }
+
+export interface Account { address: string; type: 'basic' | 'vesting' | 'htlc' | 'staking'; balance: bigint; blockNumber: number; trust: Trust; details?: Record<string, unknown>; }
+export interface Validator { address: string; signingKey: string; votingKey: string; rewardAddress: string; deposit: bigint; totalStake: bigint; numStakers: number; retired: boolean; inactiveFrom?: number; jailedFrom?: number; }
+export interface Staker { address: string; balance: bigint; delegation?: string; inactiveBalance: bigint; inactiveFrom?: number; retiredBalance: bigint; }
+export interface Block { blockNumber: number; hash: string; type: 'micro' | 'macro'; election: boolean; epoch: number; batch: number; timestamp: number; parentHash: string; stateHash: string; historyHash: string; version: number; }
+export interface TransactionDetails {
+    hash: string; sender: string; recipient: string; value: bigint; fee: bigint; data: string; flags: number;
+    validityStartHeight: number; format: 'basic' | 'extended';
+    state: 'pending' | 'included' | 'finalized' | 'expired' | 'failed';
+    blockNumber?: number; timestamp?: number; confirmations?: number; executed?: boolean;
+}

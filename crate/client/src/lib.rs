@@ -7,6 +7,9 @@
 //!
 //! What can be compiled natively is, so that it is tested by plain `cargo test`.
 
+pub mod answer;
+pub mod argument;
+mod check;
 pub mod error;
 pub mod event;
 pub mod options;

@@ -3,14 +3,13 @@
 //! Nothing is corrected silently: a value that can't be used is an error that names the option and
 //! the value, and all such errors are reported together. Properties that no option has are ignored.
 
-use std::fmt::Write as _;
-
 use log::LevelFilter;
 use nimiq_primitives::{networks::NetworkId, policy::Policy};
 use pico_network::{AddressError, Multiaddr, PeerId, validate_multiaddr};
 use pico_sync::{Anchor, NetworkParams};
 
 use crate::{
+    check::{Problems, choice, decode_hash, not_one_of, whole},
     error::{ClientError, ErrorCode},
     value::Value,
 };
@@ -199,34 +198,6 @@ pub fn log_level(value: &Value) -> Result<LevelFilter, ClientError> {
     problems
         .into_result()
         .map(|()| level.unwrap_or(LevelFilter::Warn))
-}
-
-/// Everything that is wrong, so that it can be said at once.
-#[derive(Default)]
-struct Problems {
-    invalid: Vec<String>,
-    unsupported: Vec<String>,
-}
-
-impl Problems {
-    fn add(&mut self, message: String) {
-        self.invalid.push(message);
-    }
-
-    fn invalid(&mut self, option: &str, value: &Value, why: &str) {
-        self.add(format!("{option}: {value} is {why}"));
-    }
-
-    fn into_result(self) -> Result<(), ClientError> {
-        let (code, problems) = if !self.invalid.is_empty() {
-            (ErrorCode::InvalidOptions, self.invalid)
-        } else if !self.unsupported.is_empty() {
-            (ErrorCode::Unsupported, self.unsupported)
-        } else {
-            return Ok(());
-        };
-        Err(ClientError::new(code, problems.join("; ")))
-    }
 }
 
 fn network(value: &Value, problems: &mut Problems) -> &'static NetworkParams {
@@ -424,58 +395,4 @@ fn count(option: &str, value: &Value, problems: &mut Problems) -> Option<usize> 
         );
     }
     count
-}
-
-fn whole(value: &Value, min: usize, max: usize) -> Option<usize> {
-    match value {
-        Value::Number(number)
-            if number.fract() == 0.0 && (min as f64..=max as f64).contains(number) =>
-        {
-            Some(*number as usize)
-        }
-        _ => None,
-    }
-}
-
-fn choice<T: Copy>(
-    option: &str,
-    value: &Value,
-    known: &[(&str, T)],
-    problems: &mut Problems,
-) -> Option<T> {
-    if *value == Value::Absent {
-        return None;
-    }
-    let found = match value {
-        Value::Text(text) => known.iter().find(|(name, _)| name == text),
-        _ => None,
-    };
-    if found.is_none() {
-        let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
-        problems.invalid(option, value, &not_one_of(&names));
-    }
-    found.map(|(_, meaning)| *meaning)
-}
-
-fn not_one_of(names: &[&str]) -> String {
-    let mut text = "not one of ".to_owned();
-    for (index, name) in names.iter().enumerate() {
-        let separator = if index == 0 { "" } else { ", " };
-        // Writing to a string can't fail.
-        let _ = write!(text, "{separator}'{name}'");
-    }
-    text
-}
-
-fn decode_hash(hex: &str) -> Option<[u8; 32]> {
-    let digits = hex.as_bytes();
-    if digits.len() != 64 {
-        return None;
-    }
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let mut hash = [0; 32];
-    for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = u8::try_from(digit(pair[0])? << 4 | digit(pair[1])?).ok()?;
-    }
-    Some(hash)
 }

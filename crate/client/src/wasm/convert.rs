@@ -5,13 +5,14 @@ use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use crate::{
+    argument::{HISTORY_NAMES, MAX_ADDRESSES},
     error::ClientError,
     options::{CHECKPOINT_NAMES, NAMES},
     value::Value,
 };
 
-/// More items than any option takes; a longer array is refused anyway.
-const MAX_ITEMS: u32 = 1_000;
+/// More items than any option or argument takes; a longer array is refused anyway.
+const MAX_ITEMS: u32 = MAX_ADDRESSES as u32 + 1;
 
 /// The options object, as far as it is read.
 pub(crate) fn options(value: &JsValue) -> Result<Value, JsValue> {
@@ -21,6 +22,11 @@ pub(crate) fn options(value: &JsValue) -> Result<Value, JsValue> {
         "signal" if is_signal(value) => Ok(Value::Foreign),
         _ => Ok(plain(value)),
     })
+}
+
+/// The options of `transactionsByAddress`.
+pub(crate) fn history_options(value: &JsValue) -> Result<Value, JsValue> {
+    record(value, &HISTORY_NAMES, |_, value| Ok(plain(value)))
 }
 
 /// By its shape: a page may have signals of another realm, or of a polyfill.
@@ -72,6 +78,29 @@ pub(crate) fn plain(value: &JsValue) -> Value {
             "a value of type {}",
             value.js_typeof().as_string().unwrap_or_default()
         ))
+    }
+}
+
+/// The JavaScript value that `value` describes.
+pub(crate) fn from_plain(value: &Value) -> JsValue {
+    match value {
+        Value::Absent | Value::Foreign | Value::Other(_) => JsValue::UNDEFINED,
+        Value::Bool(value) => JsValue::from_bool(*value),
+        Value::Number(value) => JsValue::from_f64(*value),
+        Value::Big(value) => JsValue::from(*value),
+        Value::Text(text) => JsValue::from_str(text),
+        Value::Bytes(bytes) => Uint8Array::from(bytes.as_slice()).into(),
+        Value::List(items) => items.iter().map(from_plain).collect::<Array>().into(),
+        Value::Record(entries) => {
+            let object = Object::new();
+            for (name, value) in entries {
+                if *value != Value::Absent {
+                    // A fresh object takes any property.
+                    let _ = Reflect::set(&object, &JsValue::from_str(name), &from_plain(value));
+                }
+            }
+            object.into()
+        }
     }
 }
 

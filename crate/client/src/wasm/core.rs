@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::{FutureExt, future::Shared};
 use js_sys::{Promise, Reflect};
 use pico_network::{Config, ConfigError, DialError, Keypair, Network};
-use pico_sync::{Clock, Consensus, Handle, NetworkParams, SyncConfig, SyncMode};
+use pico_sync::{Clock, Consensus, Handle, NetworkParams, SyncConfig, SyncMode, query::Queries};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
@@ -22,6 +22,7 @@ pub struct ClientCore {
     params: &'static NetworkParams,
     network: Arc<Network>,
     engine: Handle,
+    queries: Queries<Network>,
     /// Resolves when engine and network have ended and the last event is out.
     ended: Shared<pump::Ended>,
 }
@@ -140,6 +141,11 @@ impl ClientCore {
 }
 
 impl ClientCore {
+    /// For the methods that ask something of the chain.
+    pub(super) fn queries(&self) -> &Queries<Network> {
+        &self.queries
+    }
+
     fn start(options: Options, bridge: &Bridge) -> Result<Self, ClientError> {
         let params = options.network;
         if !params.install_policy() {
@@ -175,10 +181,12 @@ impl ClientCore {
             verify_in_background: options.verify_in_background,
             min_peers: options.min_peers,
             anchor: options.checkpoint,
+            restored: None,
         };
         let verifier = Arc::new(WorkerVerifier::new(bridge));
         let (engine, handle) =
             Consensus::new(network.clone(), verifier, clock.clone(), params, config);
+        let queries = engine.queries();
         // Subscribed before anything runs: no event is lost.
         let (pump, ended) = pump::new(bridge.clone(), clock, handle.events(), network.subscribe());
         spawn_local(pump.run());
@@ -189,6 +197,7 @@ impl ClientCore {
             params,
             network,
             engine: handle,
+            queries,
             ended: ended.shared(),
         })
     }

@@ -5,6 +5,8 @@ mod convert;
 mod core;
 mod logger;
 mod pump;
+mod queries;
+mod transactions;
 mod types;
 mod verifier;
 
@@ -14,6 +16,7 @@ use wasm_bindgen::prelude::*;
 pub use self::{
     bridge::Bridge,
     core::ClientCore,
+    transactions::TransactionReader,
     verifier::{start_verifier, verify_job},
 };
 

@@ -41,7 +41,8 @@ export interface ClientOptions {
     desiredPeers?: number;
     /** Transports that may be used. Default: every one this build supports, which is `'websocket'`. */
     transports?: Transport[];
-    /** Where the client keeps what should survive a reload. This build keeps nothing, whichever is chosen. */
+    /** Where identity, peer contacts and the last verified macro state survive a reload.
+     *  Default `'indexeddb'` where there is one, else `'memory'`. */
     storage?: 'indexeddb' | 'memory';
     /** Trusted start for light sync and background verification, in place of the built-in one. */
     checkpoint?: { blockNumber: number; hash: string };
@@ -127,9 +128,163 @@ export type UnlistedEvent = { at: number } & (
     | { type: 'worker'; status: 'restarted' | 'unavailable'; reason: string }
     /** A signature was checked on the thread of the client. */
     | { type: 'verified-in-place'; reason: string }
+    /** A record of an earlier visit was taken over, or could not be used. `unavailable`: nothing can be kept. */
+    | { type: 'storage'; status: 'restored' | 'discarded' | 'unavailable'; record: 'identity' | 'contacts' | 'chain'; reason?: string; blockNumber?: number }
+    /** What an earlier run had stored is in use again, or of no use; or nothing can be stored. A restored chain ends, or
+     *  trust starts, at `blockNumber`. */
+    | { type: 'storage'; status: 'restored' | 'discarded' | 'unavailable'; record?: 'identity' | 'contacts' | 'chain'; reason?: string; blockNumber?: number }
     /** The clock of this machine differs from the peers' by so many ms: ours minus theirs. */
     | { type: 'clock'; skewMs: number }
 );
+
+/** An account at some block. */
+export type Account = {
+    /** User-friendly, as all addresses. */
+    address: string;
+    /** In Luna. */
+    balance: bigint;
+    /** The block against whose state root it is proven. */
+    blockNumber: number;
+    /** How far that block could be trusted. */
+    trust: Trust;
+} & (
+    | { type: 'basic'; details?: undefined }
+    | { type: 'vesting'; details: VestingDetails }
+    | { type: 'htlc'; details: HtlcDetails }
+    | { type: 'staking'; details: StakingDetails }
+);
+/** Coins that are released to their owner step by step. Times in Unix ms, durations in ms. */
+export type VestingDetails = {
+    owner: string;
+    startTime: number;
+    timeStep: number;
+    /** Released at each step. */
+    stepAmount: bigint;
+    /** Locked at first. */
+    totalAmount: bigint;
+};
+/** Coins for whoever knows the pre-image of a hash, until a time. */
+export type HtlcDetails = {
+    /** Gets back what is left after `timeout`. */
+    sender: string;
+    recipient: string;
+    hashAlgorithm: 'blake2b' | 'sha256' | 'sha512';
+    /** Hex. */
+    hashRoot: string;
+    hashCount: number;
+    /** Unix ms. */
+    timeout: number;
+    /** Locked at first. */
+    totalAmount: bigint;
+};
+/** The staking contract, of which there is one. */
+export type StakingDetails = {
+    /** Who can be elected, and with how much stake. */
+    activeValidators: { address: string; stake: bigint }[];
+};
+
+/** A validator, elected or not. Keys in hex, amounts in Luna. */
+export interface Validator {
+    address: string;
+    /** Of its blocks' signatures. */
+    signingKey: string;
+    /** Of its votes. */
+    votingKey: string;
+    rewardAddress: string;
+    deposit: bigint;
+    /** Its deposit and all that is delegated to it. */
+    totalStake: bigint;
+    numStakers: number;
+    /** It gave up for good. */
+    retired: boolean;
+    /** The block from which on it is inactive, which may be yet to come. */
+    inactiveFrom?: number;
+    /** The block at which it was last jailed. It stays after its time in jail. */
+    jailedFrom?: number;
+}
+
+/** A validator of the current epoch. It has `slots` slots from number `firstSlot` on. */
+export interface ElectedValidator { address: string; slots: number; firstSlot: number; }
+
+/** A staker. Amounts in Luna. */
+export interface Staker {
+    address: string;
+    /** Its active stake. */
+    balance: bigint;
+    /** The validator it delegates to. */
+    delegation?: string;
+    inactiveBalance: bigint;
+    /** The block from which on that is inactive, which may be yet to come. */
+    inactiveFrom?: number;
+    /** What can be withdrawn. */
+    retiredBalance: bigint;
+}
+
+/** A block, without what it contains. Hashes in hex. */
+export interface Block {
+    blockNumber: number;
+    hash: string;
+    /** A macro block ends a batch. */
+    type: 'micro' | 'macro';
+    /** Whether it is a macro block that ends an epoch. */
+    election: boolean;
+    epoch: number;
+    batch: number;
+    /** Unix ms. */
+    timestamp: number;
+    parentHash: string;
+    stateHash: string;
+    historyHash: string;
+    /** Of the protocol. */
+    version: number;
+}
+
+/** A transaction and what became of it. Amounts in Luna. */
+export interface TransactionDetails {
+    hash: string;
+    sender: string;
+    recipient: string;
+    value: bigint;
+    fee: bigint;
+    /** What it carries for its recipient, hex. */
+    data: string;
+    /** 1: creates a contract; 2: signals, without a value. */
+    flags: number;
+    /** The block from which on it may be included. */
+    validityStartHeight: number;
+    format: 'basic' | 'extended';
+    /** `'included'` in a block that may still be reverted, `'finalized'` by a macro block. `'failed'`: included, but only
+     *  its fee was paid. `'expired'`: it can't be included any more. */
+    state: 'pending' | 'included' | 'finalized' | 'expired' | 'failed';
+    /** The block that includes it. */
+    blockNumber?: number;
+    /** That block's, Unix ms. */
+    timestamp?: number;
+    /** Blocks up to the head, from that block on. */
+    confirmations?: number;
+    /** Whether it did what it says. */
+    executed?: boolean;
+}
+
+/** Which part of an address's history is wanted. */
+export interface HistoryOptions {
+    /** How many transactions at most. Default: all. */
+    limit?: number;
+    /** Hash of a transaction of this address: only what came before it. */
+    startAt?: string;
+    /** Only what was included in this block or later. */
+    sinceBlock?: number;
+}
+
+/** What `waitForTransaction()` waits for, and how long. */
+export interface WaitOptions {
+    /** Default `'included'`. */
+    confirmations?: 'included' | 'finalized';
+    /** Aborting it ends the waiting. */
+    signal?: AbortSignal;
+    /** Milliseconds. Default: for ever. */
+    timeoutMs?: number;
+}
 
 /** What went wrong. */
 export type ErrorCode =
