@@ -6,12 +6,20 @@ use std::sync::Arc;
 use nimiq_block::Block;
 use nimiq_blockchain::Blockchain;
 use nimiq_blockchain_interface::{AbstractBlockchain, PushError, PushResult};
+use nimiq_consensus::messages::{
+    RequestHead, RequestTransactionsProof, RequestTrieProof, ResponseHead,
+    ResponseTransactionProofError, ResponseTransactionsProof,
+};
+use nimiq_hash::{Blake2bHash, Hash};
 use nimiq_light_blockchain::LightBlockchain;
-use nimiq_primitives::policy::Policy;
+use nimiq_network_interface::request::RequestCommon;
+use nimiq_primitives::{coin::Coin, policy::Policy};
+use nimiq_serde::{Deserialize, Serialize};
+use nimiq_transaction::ExecutedTransaction;
 use parking_lot::RwLock;
 use pico_node::chain::{
-    ChainConfig, Mutation, NETWORK_ID, ScriptedChain, Signing, Timing, ValidatorKeys, init_policy,
-    without_body,
+    ChainConfig, ChainError, Mutation, NETWORK_ID, Payer, ScriptedChain, Signing, Timing,
+    ValidatorKeys, answer, init_policy, without_body,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
@@ -155,6 +163,118 @@ fn a_copy_goes_its_own_way() {
     assert_eq!(copy.blockchain.read().head_hash(), chain.head_hash());
     chain.extend().unwrap();
     assert_ne!(copy.blockchain.read().head_hash(), chain.head_hash());
+}
+
+#[test]
+fn blocks_can_have_transactions_that_succeed_or_fail() {
+    let mut chain = ScriptedChain::new().unwrap();
+    let (funded, other) = (Payer::funded(), Payer::numbered(1));
+    let coin = Coin::from_u64_unchecked;
+    // A macro block that is due comes first.
+    chain.extend_micro(Policy::blocks_per_batch() - 1).unwrap();
+    let height = chain.height();
+    let block = chain
+        .extend_with(vec![
+            funded
+                .pay(other.address(), coin(5_000_000_000), height)
+                .unwrap(),
+            funded
+                .pay_with_message(other.address(), coin(7), b"seven", height)
+                .unwrap(),
+            funded
+                .failing(Payer::numbered(2).address(), coin(1_000_000_000), height)
+                .unwrap(),
+        ])
+        .unwrap();
+    assert_eq!(block.block_number(), height + 2);
+    let failed: Vec<_> = block
+        .transactions()
+        .unwrap()
+        .iter()
+        .map(ExecutedTransaction::failed)
+        .collect();
+    assert_eq!(failed.iter().filter(|failed| **failed).count(), 1);
+
+    // What was paid can be spent, here as a stake.
+    let stake = other.stake(coin(1_000_000_000), height + 2).unwrap();
+    assert!(
+        chain
+            .extend_with(vec![stake])
+            .unwrap()
+            .transactions()
+            .unwrap()[0]
+            .succeeded()
+    );
+
+    // Nothing is left out unsaid: who owns nothing can't even pay the fee.
+    let height = chain.height();
+    let head = chain.head_hash();
+    let penniless = Payer::numbered(3);
+    let unpaid = penniless.failing(other.address(), coin(1), height);
+    let error = chain.extend_with(vec![unpaid.unwrap()]).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ChainError::Unappliable {
+                taken: 0,
+                given: 1,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(chain.head_hash(), head);
+
+    // A node without trust agrees with all of it.
+    let node = ScriptedChain::new().unwrap();
+    for number in Policy::genesis_block_number() + 1..=chain.height() {
+        let blockchain = node.blockchain();
+        let block = chain.block_at(number).unwrap();
+        let result = Blockchain::push(blockchain.upgradable_read(), block);
+        assert_eq!(result, Ok(PushResult::Extended), "{number}");
+    }
+}
+
+#[test]
+fn requests_are_answered_as_by_a_node() {
+    let mut chain = ScriptedChain::new().unwrap();
+    let payment = Payer::funded()
+        .pay(
+            Payer::numbered(1).address(),
+            Coin::from_u64_unchecked(9),
+            chain.height(),
+        )
+        .unwrap();
+    let hash: Blake2bHash = payment.hash();
+    chain.extend_with(vec![payment]).unwrap();
+    let blockchain = chain.blockchain();
+
+    let request = RequestTransactionsProof {
+        hashes: vec![hash.clone()],
+        block_number: None,
+    };
+    let response = answer(
+        &blockchain,
+        RequestTransactionsProof::TYPE_ID,
+        &request.serialize_to_vec(),
+    );
+    let response: Result<ResponseTransactionsProof, ResponseTransactionProofError> =
+        Deserialize::deserialize_from_vec(&response.unwrap()).unwrap();
+    let ResponseTransactionsProof { proof, block } = response.unwrap();
+    assert_eq!(block.hash(), chain.head_hash());
+    assert_eq!(Blake2bHash::from(proof.history[0].tx_hash()), hash);
+    assert_eq!(proof.verify(block.history_root().clone()), Some(true));
+
+    let head = answer(&blockchain, RequestHead::TYPE_ID, &[]).unwrap();
+    let head = ResponseHead::deserialize_from_vec(&head).unwrap();
+    assert_eq!(head.block_hash, chain.head_hash());
+
+    // What nobody can read nobody answers.
+    assert_eq!(
+        answer(&blockchain, RequestTrieProof::TYPE_ID, &[0xff]),
+        None
+    );
+    assert_eq!(answer(&blockchain, 1, &[]), None);
 }
 
 #[test]

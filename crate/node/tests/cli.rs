@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     path::Path,
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -22,6 +22,7 @@ impl Devnet {
     fn start(args: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut child = command(args, folder.path())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -38,6 +39,12 @@ impl Devnet {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
         line.trim_end().to_owned()
+    }
+
+    /// Gives a command and returns the answer.
+    fn command(&mut self, line: &str) -> Value {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+        serde_json::from_str(&self.line()).unwrap()
     }
 
     fn signal(&self, name: &str) {
@@ -112,6 +119,7 @@ fn bad_arguments_are_named_and_end_with_2() {
             "/dns4/localhost/tcp/80/ws",
         ),
         (["--adversary", "nice"], "nice"),
+        (["--transactions", "300000"], "186000 transactions"),
         (["--log", "loud"], "loud"),
     ] {
         let (code, stderr) = fails(&args, folder.path());
@@ -133,7 +141,11 @@ fn help_tells_exit_codes_and_adversaries() {
     let folder = tempfile::tempdir().unwrap();
     let output = command(&["--help"], folder.path()).output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
-    assert!(help.contains("conflicting-election") && help.contains("[default: 3]"));
+    assert!(
+        help.contains("conflicting-election")
+            && help.contains("forged-receipts")
+            && help.contains("[default: 3]")
+    );
 }
 
 #[test]
@@ -203,6 +215,57 @@ fn json_lines_tell_the_nodes_and_sigint_ends_it() {
 
     assert!(devnet.left_behind() > 0);
     devnet.signal("INT");
+    assert_eq!(devnet.end().code(), Some(0));
+    assert_eq!(devnet.left_behind(), 0);
+}
+
+#[test]
+fn it_takes_commands() {
+    let mut devnet = Devnet::start(&[
+        "--json",
+        "--control",
+        "--epochs",
+        "1",
+        "--nodes",
+        "1",
+        "--transactions",
+        "10",
+    ]);
+    devnet.line();
+    let ready: Value = serde_json::from_str(&devnet.line()).unwrap();
+    assert_eq!(ready["history"]["transactions"], 10);
+    let account = ready["history"]["address"].as_str().unwrap().to_owned();
+    for (command, event) in [
+        (
+            json!({ "do": "pay", "recipient": account, "value": 5 }),
+            "paid",
+        ),
+        (
+            json!({ "do": "pay", "recipient": "NQ", "value": 5 }),
+            "failed",
+        ),
+        (json!({ "do": "pay", "recipient": account }), "failed"),
+        (json!({ "do": "stop-nodes" }), "nodes-stopped"),
+        (json!({ "do": "stop-nodes" }), "nodes-stopped"),
+        (
+            json!({ "do": "pay", "recipient": account, "value": 5 }),
+            "failed",
+        ),
+        (json!({ "do": "start-nodes" }), "nodes-started"),
+        (json!({ "do": "dance" }), "failed"),
+        (json!("stop-nodes"), "failed"),
+    ] {
+        let answer = devnet.command(&command.to_string());
+        assert_eq!(answer["event"], event, "{command}: {answer}");
+        match event {
+            "paid" => assert_eq!(answer["hash"].as_str().unwrap().len(), 64),
+            "failed" => assert!(!answer["reason"].as_str().unwrap().is_empty()),
+            "nodes-started" => assert!(answer["head"].as_u64() > ready["head"].as_u64()),
+            _ => {}
+        }
+    }
+    assert_eq!(devnet.command(&"x".repeat(5000))["event"], "failed");
+    devnet.signal("TERM");
     assert_eq!(devnet.end().code(), Some(0));
     assert_eq!(devnet.left_behind(), 0);
 }

@@ -4,20 +4,33 @@
 mod support;
 
 use std::{
+    collections::HashSet,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
+use futures::{StreamExt, stream::BoxStream};
 use nimiq_blockchain_interface::AbstractBlockchain;
-use nimiq_primitives::policy::Policy;
+use nimiq_consensus::messages::{
+    AddressNotification, AddressSubscriptionOperation, AddressSubscriptionTopic,
+    RequestSubscribeToAddress, RequestTransactionReceiptsByAddress, RequestTransactionsProof,
+};
+use nimiq_hash::Blake2bHash;
+use nimiq_keys::Address;
+use nimiq_network_interface::{
+    Protocol,
+    network::{Network as _, NetworkEvent},
+    peer_info::Services,
+};
+use nimiq_primitives::{coin::Coin, policy::Policy};
 use nimiq_utils::time::systemtime_to_timestamp;
 use pico_node::{
-    chain::{ScriptedChain, init_policy},
-    devnet::{Devnet, DevnetConfig, DevnetEvent, Interrupt, NodeRole},
+    chain::{Payer, ScriptedChain, init_policy},
+    devnet::{Devnet, DevnetConfig, DevnetEvent, FundedAccount, Interrupt, NodeRole},
     liar::Lie,
     node::{BlockTime, Node, NodeConfig, NodeError},
 };
-use support::{PicoClient, within};
+use support::{PicoClient, Prober, within};
 
 fn fast(config: DevnetConfig) -> DevnetConfig {
     DevnetConfig {
@@ -55,7 +68,7 @@ async fn nimiqs_pico_client_follows_the_real_validator() {
     assert_eq!(roles, expected.into_iter().enumerate().collect::<Vec<_>>());
     let prefilled = Policy::genesis_block_number() + 2 * Policy::blocks_per_epoch();
     match events.lock().unwrap().last().unwrap() {
-        DevnetEvent::Ready { head, epoch } => {
+        DevnetEvent::Ready { head, epoch, .. } => {
             assert!(*head > prefilled);
             assert_eq!(*epoch, 3);
         }
@@ -237,4 +250,163 @@ async fn a_node_says_when_its_port_is_in_use() {
             other => panic!("{wrong}: {other:?}"),
         }
     }
+}
+
+/// Subscribes to an address at one node, over a connection to that node only.
+async fn subscribe(prober: &Prober, address: &Address) -> BoxStream<'static, AddressNotification> {
+    let network = &prober.network;
+    let subtopic = network.local_peer_id().to_string();
+    let notifications = network
+        .subscribe_subtopic::<AddressSubscriptionTopic>(subtopic)
+        .await
+        .unwrap();
+    let request = RequestSubscribeToAddress {
+        operation: AddressSubscriptionOperation::Subscribe,
+        addresses: vec![address.clone()],
+    };
+    network
+        .request(request, prober.peer)
+        .await
+        .unwrap()
+        .unwrap();
+    notifications.map(|(notification, _)| notification).boxed()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn payments_are_made_found_and_told_at_every_pace() {
+    for block_time in [
+        BlockTime::Standard,
+        BlockTime::Every(Duration::from_millis(300)),
+    ] {
+        let config = DevnetConfig {
+            epochs: 1,
+            nodes: 2,
+            transactions: 1_000,
+            block_time,
+            ..DevnetConfig::default()
+        };
+        let ready = Arc::new(Mutex::new(None));
+        let heard = Arc::clone(&ready);
+        let devnet = Devnet::start(config, Interrupt::default(), move |event| {
+            if let DevnetEvent::Ready {
+                funded, history, ..
+            } = event
+            {
+                *heard.lock().unwrap() = Some((funded, history.unwrap()));
+            }
+        })
+        .await
+        .unwrap();
+        let (funded, history) = ready.lock().unwrap().take().unwrap();
+        assert_eq!(funded, FundedAccount::of_genesis());
+        assert_eq!(history.transactions, 1_000);
+        let address = Address::from_user_friendly_address(&history.address).unwrap();
+
+        // A node that is not the validator knows them all, in pages.
+        let prober = Prober::connect(devnet.nodes()[1].address()).await;
+        assert!(prober.services.contains(Services::TRANSACTION_INDEX));
+        let mut found: Vec<Blake2bHash> = Vec::new();
+        loop {
+            let request = RequestTransactionReceiptsByAddress {
+                address: address.clone(),
+                max: None,
+                start_at: found.last().cloned(),
+            };
+            let page = prober.network.request(request, prober.peer).await.unwrap();
+            if page.receipts.is_empty() {
+                break;
+            }
+            found.extend(page.receipts.into_iter().map(|(hash, _)| hash));
+        }
+        assert_eq!(found.iter().collect::<HashSet<_>>().len(), 1_000);
+
+        // It tells of a new one as soon as it is in a block.
+        let mut told = subscribe(&prober, &address).await;
+        let paid = devnet.pay(&address, Coin::from_u64_unchecked(123)).unwrap();
+        let notification = within(20, "a notification", told.next()).await.unwrap();
+        let (hash, number) = notification.receipts[0].clone();
+        assert_eq!(hash, paid);
+        let request = RequestTransactionsProof {
+            hashes: vec![paid.clone()],
+            block_number: None,
+        };
+        let proof = prober
+            .network
+            .request(request, prober.peer)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(proof.block.block_number(), number);
+        let root = proof.block.history_root().clone();
+        assert_eq!(proof.proof.verify(root), Some(true));
+
+        // One that can't be carried out is refused at once, one that nobody can take too.
+        match devnet.pay(&address, Coin::from_u64_unchecked(Coin::MAX_SAFE_VALUE)) {
+            Err(NodeError::Refused(_)) => {}
+            other => panic!("{other:?}"),
+        }
+        devnet.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_many_transactions_are_refused() {
+    let config = DevnetConfig {
+        epochs: 1,
+        transactions: 100_000,
+        ..DevnetConfig::default()
+    };
+    match Devnet::start(config, Interrupt::default(), |_| {}).await {
+        Err(NodeError::TooManyTransactions { most: 62_000 }) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_peers_can_go_and_come_back() {
+    let config = DevnetConfig {
+        nodes: 2,
+        adversary: Some(Lie::Lagging(3)),
+        ..fast(DevnetConfig::default())
+    };
+    let mut devnet = Devnet::start(config, Interrupt::default(), |_| {})
+        .await
+        .unwrap();
+    let addresses = devnet.addresses();
+    let before = devnet.nodes()[0].blockchain().read().head_hash();
+    let prober = Prober::connect(&addresses[0]).await;
+    let mut events = prober.network.subscribe_events();
+
+    within(3, "stopping", devnet.stop_nodes()).await;
+    within(3, "closing", async {
+        while !matches!(events.next().await, Some(Ok(NetworkEvent::PeerLeft(_)))) {}
+    })
+    .await;
+    assert!(devnet.nodes().is_empty() && devnet.liar().is_none());
+    for address in &addresses {
+        let port = address.iter().find_map(|protocol| match protocol {
+            Protocol::Tcp(port) => Some(port),
+            _ => None,
+        });
+        let refused = std::net::TcpStream::connect(("127.0.0.1", port.unwrap()));
+        assert_eq!(
+            refused.unwrap_err().kind(),
+            std::io::ErrorKind::ConnectionRefused
+        );
+    }
+    match devnet.pay(Payer::funded().address(), Coin::from_u64_unchecked(1)) {
+        Err(NodeError::Refused(_)) => {}
+        other => panic!("{other:?}"),
+    }
+
+    for _ in 0..2 {
+        // The second time there is nothing to do.
+        within(20, "starting", devnet.start_nodes()).await.unwrap();
+    }
+    assert_eq!(devnet.addresses(), addresses);
+    let chain = devnet.nodes()[0].blockchain();
+    assert!(chain.read().contains(&before, true));
+    let next = devnet.nodes()[0].height() + 2;
+    within(20, "going on", devnet.nodes()[1].reached(next)).await;
+    devnet.stop().await;
 }

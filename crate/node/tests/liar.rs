@@ -171,7 +171,10 @@ async fn without_a_lie_all_is_true() {
     );
     let missing = scene.missing(&head.block_hash).await.unwrap();
     assert_eq!(missing.len(), 3);
-    assert_eq!(scene.prober.services, Services::provided(NodeType::History));
+    assert_eq!(
+        scene.prober.services,
+        Services::provided(NodeType::History) | Services::TRANSACTION_INDEX
+    );
     let requests = scene.liar.requests();
     assert_eq!(requests["RequestHead"], 1);
     assert_eq!(requests["RequestBlock"], 1);

@@ -107,7 +107,14 @@ fn lines() -> mpsc::Receiver<String> {
             match stdin.by_ref().take(MAX_LINE).read_line(&mut line) {
                 Ok(0) => return,
                 Ok(_) if line.trim().is_empty() => {}
-                Ok(_) => {
+                Ok(read) => {
+                    // What is longer than any command is one line all the same.
+                    if read as u64 == MAX_LINE && !line.ends_with('\n') {
+                        if let Err(error) = stdin.skip_until(b'\n') {
+                            log::warn!("No more commands are read from stdin: {error}");
+                            return;
+                        }
+                    }
                     if sender.blocking_send(line).is_err() {
                         return;
                     }

@@ -61,7 +61,7 @@ fn adversary_help() -> String {
     format!(
         "Adds a peer that lies [without KIND: conflicting-election] [kinds: {}, late-answer=MS, \
          lagging=BLOCKS]",
-        Lie::NAMES.join(", ")
+        Lie::names().join(", ")
     )
 }
 

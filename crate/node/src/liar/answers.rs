@@ -1,4 +1,6 @@
-//! What a lying peer answers.
+//! What a lying peer answers to requests that are part of syncing, and how it answers at all.
+//!
+//! What it says to those who ask about accounts and the like is in the module `queries`.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -8,26 +10,29 @@ use std::{
 
 use futures::StreamExt;
 use nimiq_block::{Block, MacroBlock};
+use nimiq_blockchain::Blockchain;
 use nimiq_blockchain_interface::AbstractBlockchain;
 use nimiq_blockchain_proxy::BlockchainProxy;
 use nimiq_consensus::messages::{
-    Checkpoint, RequestBlock, RequestHead, RequestMacroChain, RequestMissingBlocks, ResponseBlocks,
-    ResponseBlocksError, ResponseHead,
+    Checkpoint, RequestBlock, RequestBlocksProof, RequestHead, RequestMacroChain,
+    RequestMissingBlocks, RequestSubscribeToAddress, RequestTransactionReceiptsByAddress,
+    RequestTransactionsProof, RequestTrieProof, ResponseBlocks, ResponseBlocksError, ResponseHead,
 };
 use nimiq_hash::Blake2bHash;
 use nimiq_network_interface::{
     network::{CloseReason, Network as _},
-    request::{Handle, Request, RequestCommon, RequestMarker},
+    request::{Handle, Request, RequestCommon},
 };
 use nimiq_network_libp2p::{Network, PeerId};
 use nimiq_primitives::policy::Policy;
 use nimiq_utils::spawn;
-use parking_lot::Mutex;
-use serde::{Deserialize, Serialize, ser::SerializeTuple};
+use parking_lot::{Mutex, RwLock};
 
 use super::{
-    Lie,
+    Lie, QueryLie,
     forgery::{Forger, light},
+    garbage::{self, Garbage, Garbled},
+    notifier::{self, Subscriptions},
 };
 use crate::chain::{ChainData, Mutation, without_body};
 
@@ -37,12 +42,6 @@ const CONCURRENT_ANSWERS: usize = 64;
 /// How many made-up blocks are remembered. A client asks for those of the current head.
 const REMEMBERED: usize = 32;
 
-/// Bytes of an answer that means nothing.
-const GARBAGE_LEN: usize = 300;
-
-/// Bytes of the largest answer that the codec lets through, less some for the frame.
-const OVERSIZED_LEN: usize = 10 * 1024 * 1024 - 16;
-
 /// What a lying peer knows and has made up.
 pub(super) struct Script {
     lie: Lie,
@@ -51,8 +50,8 @@ pub(super) struct Script {
     /// Made-up blocks by the hash of the honest ones they stand for, the oldest first.
     forged: Mutex<VecDeque<(Blake2bHash, Block)>>,
     requests: Mutex<BTreeMap<&'static str, u64>>,
-    // Keeps the database.
-    _chain: ChainData,
+    subscriptions: Mutex<Subscriptions>,
+    chain: ChainData,
 }
 
 impl std::fmt::Debug for Script {
@@ -71,7 +70,8 @@ impl Script {
             forger: Forger::new(),
             forged: Mutex::default(),
             requests: Mutex::default(),
-            _chain: chain,
+            subscriptions: Mutex::default(),
+            chain,
         }
     }
 
@@ -83,8 +83,35 @@ impl Script {
         self.requests.lock().clone()
     }
 
+    /// In what way it lies to those who ask about accounts, transactions and blocks, if it does.
+    pub(super) fn query_lie(&self) -> Option<QueryLie> {
+        match self.lie {
+            Lie::Query(lie) => Some(lie),
+            _ => None,
+        }
+    }
+
+    /// The chain it lies about.
+    pub(super) fn blockchain(&self) -> &Arc<RwLock<Blockchain>> {
+        &self.chain.blockchain
+    }
+
+    pub(super) fn forger(&self) -> &Forger {
+        &self.forger
+    }
+
+    pub(super) fn subscriptions(&self) -> &Mutex<Subscriptions> {
+        &self.subscriptions
+    }
+
     pub(super) fn honest_head(&self) -> Block {
         self.proxy.read().head().clone()
+    }
+
+    /// Whether a block is before the last election block and none itself.
+    fn is_old(&self, block: &Block) -> bool {
+        let last = Policy::last_election_block(self.proxy.read().block_number());
+        block.block_number() < last && !block.is_election()
     }
 
     /// The head it claims to have.
@@ -196,7 +223,7 @@ impl Script {
 }
 
 /// An answer, and when it comes.
-enum Reply<T> {
+pub(super) enum Reply<T> {
     Now(T),
     Later(Duration, T),
     Never,
@@ -204,34 +231,52 @@ enum Reply<T> {
 }
 
 /// A request that a lying peer has an answer to.
-trait Lied: Request + Handle<Network, BlockchainProxy> + Sized {
+pub(super) trait Lied: Request {
+    /// Whether it is about accounts, transactions or blocks, rather than part of syncing.
+    const IS_QUERY: bool = false;
+
+    /// The answer of an honest node.
+    fn honest(&self, script: &Script, peer: PeerId) -> Self::Response;
+
     /// The answer where it isn't the honest one.
-    fn lied(&self, script: &Script, honest: Self::Response) -> Self::Response;
+    fn lied(&self, script: &Script, peer: PeerId) -> Self::Response;
 
     fn reply(&self, script: &Script, peer: PeerId) -> Reply<Self::Response> {
-        let honest = || Handle::<Network, BlockchainProxy>::handle(self, peer, &script.proxy);
         match script.lie {
             Lie::NoAnswer => Reply::Never,
+            Lie::Query(QueryLie::IgnoresQueries) if Self::IS_QUERY => Reply::Never,
             Lie::Closes => Reply::Close,
-            Lie::LateAnswer(delay) => Reply::Later(delay, honest()),
-            _ => Reply::Now(self.lied(script, honest())),
+            Lie::LateAnswer(delay) => Reply::Later(delay, self.honest(script, peer)),
+            _ => Reply::Now(self.lied(script, peer)),
         }
     }
 }
 
 impl Lied for RequestHead {
-    fn lied(&self, script: &Script, _honest: Self::Response) -> Self::Response {
+    fn honest(&self, script: &Script, peer: PeerId) -> Self::Response {
+        Handle::<Network, _>::handle(self, peer, &script.proxy)
+    }
+
+    fn lied(&self, script: &Script, _peer: PeerId) -> Self::Response {
         script.head()
     }
 }
 
 impl Lied for RequestBlock {
-    fn lied(&self, script: &Script, honest: Self::Response) -> Self::Response {
+    fn honest(&self, script: &Script, peer: PeerId) -> Self::Response {
+        Handle::<Network, _>::handle(self, peer, &script.proxy)
+    }
+
+    fn lied(&self, script: &Script, peer: PeerId) -> Self::Response {
         if let Some(block) = script.find_forged(&self.hash) {
             return Ok(block);
         }
-        let block = honest?;
+        let block = self.honest(script, peer)?;
         Ok(match script.lie {
+            Lie::Query(QueryLie::WrongOldBlock) if script.is_old(&block) => {
+                let before = script.proxy.read().get_block(block.parent_hash(), false);
+                before.unwrap_or(block)
+            }
             Lie::WrongHash => {
                 let before = script.proxy.read().get_block(block.parent_hash(), false);
                 before.unwrap_or(block)
@@ -250,8 +295,12 @@ impl Lied for RequestBlock {
 }
 
 impl Lied for RequestMacroChain {
-    fn lied(&self, script: &Script, honest: Self::Response) -> Self::Response {
-        let mut chain = honest?;
+    fn honest(&self, script: &Script, peer: PeerId) -> Self::Response {
+        Handle::<Network, _>::handle(self, peer, &script.proxy)
+    }
+
+    fn lied(&self, script: &Script, peer: PeerId) -> Self::Response {
+        let mut chain = self.honest(script, peer)?;
         match script.lie {
             Lie::ConflictingElection => {
                 let head = script.head();
@@ -302,11 +351,23 @@ impl Lied for RequestMacroChain {
 }
 
 impl Lied for RequestMissingBlocks {
-    fn lied(&self, script: &Script, honest: Self::Response) -> Self::Response {
+    fn honest(&self, script: &Script, peer: PeerId) -> Self::Response {
+        Handle::<Network, _>::handle(self, peer, &script.proxy)
+    }
+
+    fn lied(&self, script: &Script, peer: PeerId) -> Self::Response {
         match script.lie {
+            Lie::Query(QueryLie::WrongOldBlock) => {
+                let mut blocks = self.honest(script, peer)?.blocks;
+                // Those before the last one don't lead there any more.
+                if blocks.last().is_some_and(|last| script.is_old(last)) {
+                    blocks.truncate(blocks.len() / 2);
+                }
+                Ok(ResponseBlocks { blocks })
+            }
             Lie::WithholdsMissingBlocks => Err(ResponseBlocksError::FailedToGetBlocks),
             Lie::WrongMissingBlocks => {
-                let mut blocks = honest?.blocks;
+                let mut blocks = self.honest(script, peer)?.blocks;
                 if let Some(last) = blocks.last_mut()
                     && let Some(bad) = script.forger.with_bad_proof(last, Mutation::BadSignature)
                 {
@@ -319,7 +380,7 @@ impl Lied for RequestMissingBlocks {
                 Some(block) => Ok(ResponseBlocks {
                     blocks: vec![without_body(block)],
                 }),
-                None => honest,
+                None => self.honest(script, peer),
             },
         }
     }
@@ -329,14 +390,32 @@ impl Lied for RequestMissingBlocks {
 pub(super) fn serve(network: &Arc<Network>, script: &Arc<Script>) {
     answer::<RequestHead>(network, script);
     match script.lie {
-        Lie::Garbage => serve_garbage::<GARBAGE_LEN>(network, script),
-        Lie::Oversized => serve_garbage::<OVERSIZED_LEN>(network, script),
+        Lie::Garbage => serve_garbage::<{ garbage::SHORT }>(network, script),
+        Lie::Oversized => serve_garbage::<{ garbage::OVERSIZED }>(network, script),
         _ => {
             answer::<RequestBlock>(network, script);
             answer::<RequestMacroChain>(network, script);
             answer::<RequestMissingBlocks>(network, script);
         }
     }
+    match script.lie {
+        Lie::Query(QueryLie::GarbageQueries) => {
+            answer_garbage::<RequestTrieProof, { garbage::SHORT }>(network, script);
+            answer_garbage::<RequestTransactionsProof, { garbage::SHORT }>(network, script);
+            answer_garbage::<RequestTransactionReceiptsByAddress, { garbage::SHORT }>(
+                network, script,
+            );
+            answer_garbage::<RequestBlocksProof, { garbage::SHORT }>(network, script);
+        }
+        _ => {
+            answer::<RequestTrieProof>(network, script);
+            answer::<RequestTransactionsProof>(network, script);
+            answer::<RequestTransactionReceiptsByAddress>(network, script);
+            answer::<RequestBlocksProof>(network, script);
+        }
+    }
+    answer::<RequestSubscribeToAddress>(network, script);
+    notifier::serve(network, script);
 }
 
 fn answer<Req: Lied>(network: &Arc<Network>, script: &Arc<Script>) {
@@ -399,35 +478,4 @@ fn answer_garbage<Req: Request, const LEN: usize>(network: &Arc<Network>, script
             }
         }),
     );
-}
-
-/// On the wire the same request, but its response is `LEN` bytes that mean nothing.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(transparent, bound = "")]
-struct Garbled<Req: Request, const LEN: usize>(Req);
-
-impl<Req: Request, const LEN: usize> RequestCommon for Garbled<Req, LEN> {
-    type Kind = RequestMarker;
-    const TYPE_ID: u16 = Req::TYPE_ID;
-    type Response = Garbage<LEN>;
-    const MAX_REQUESTS: u32 = Req::MAX_REQUESTS;
-}
-
-/// So many bytes that neither are a variant of any enum nor a length that follows.
-struct Garbage<const LEN: usize>;
-
-impl<const LEN: usize> Serialize for Garbage<LEN> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut bytes = serializer.serialize_tuple(LEN)?;
-        for _ in 0..LEN {
-            bytes.serialize_element(&0xff_u8)?;
-        }
-        bytes.end()
-    }
-}
-
-impl<'de, const LEN: usize> Deserialize<'de> for Garbage<LEN> {
-    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-        Err(serde::de::Error::custom("garbage can't be read"))
-    }
 }

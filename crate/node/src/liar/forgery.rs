@@ -67,6 +67,14 @@ impl Forger {
         block
     }
 
+    /// Signs a block as one that nobody elected.
+    pub(super) fn sign_as_stranger(&self, block: &mut Block) {
+        match block {
+            Block::Macro(block) => self.stranger.sign_macro(block),
+            Block::Micro(block) => self.stranger.sign_micro(block),
+        }
+    }
+
     /// The same block with a proof that is none. `None` if it has no such proof, like genesis.
     pub(super) fn with_bad_proof(&self, block: &Block, mutation: Mutation) -> Option<Block> {
         mutation.apply(block, Signing::Keep, &self.stranger)

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use thiserror::Error;
 
+use super::query_lie::QueryLie;
+
 /// How late [`Lie::LateAnswer`] answers unless told otherwise. Requests time out after 10 s.
 const DEFAULT_DELAY: Duration = Duration::from_secs(4);
 
@@ -54,17 +56,31 @@ pub enum Lie {
     NoServices,
     /// Handshakes with another genesis block.
     WrongGenesis,
+    /// Syncs honestly, and lies to those who ask about accounts, transactions and blocks.
+    Query(QueryLie),
 }
 
 /// It is not the name of a lie.
 #[derive(Debug, Error)]
-#[error("unknown kind of adversary: {0} (known: {known})", known = Lie::NAMES.join(", "))]
+#[error("unknown kind of adversary: {0} (known: {known})", known = Lie::names().join(", "))]
 pub struct UnknownLie(String);
+
+impl UnknownLie {
+    pub(super) fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
 
 impl Lie {
     /// Names of all kinds, as parsed. `late-answer` and `lagging` can be followed by `=` and a
     /// number, of milliseconds and blocks respectively.
-    pub const NAMES: &'static [&'static str] = &[
+    pub fn names() -> Vec<&'static str> {
+        let queries = QueryLie::ALL.iter().map(|(_, name)| *name);
+        Self::NAMES.iter().copied().chain(queries).collect()
+    }
+
+    /// Of those that have no type of their own.
+    const NAMES: &'static [&'static str] = &[
         "honest",
         "conflicting-election",
         "other-epoch-macro",
@@ -101,7 +117,7 @@ impl FromStr for Lie {
     type Err = UnknownLie;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let unknown = || UnknownLie(text.to_owned());
+        let unknown = || UnknownLie::new(text);
         if let Some((name, number)) = text.split_once('=') {
             return match name {
                 "late-answer" => Ok(Self::LateAnswer(Duration::from_millis(
@@ -132,7 +148,7 @@ impl FromStr for Lie {
             "wrong-missing-blocks" => Self::WrongMissingBlocks,
             "no-services" => Self::NoServices,
             "wrong-genesis" => Self::WrongGenesis,
-            _ => return Err(unknown()),
+            _ => Self::Query(text.parse()?),
         })
     }
 }
@@ -160,6 +176,7 @@ impl fmt::Display for Lie {
             Self::WrongMissingBlocks => "wrong-missing-blocks",
             Self::NoServices => "no-services",
             Self::WrongGenesis => "wrong-genesis",
+            Self::Query(lie) => return lie.fmt(f),
         })
     }
 }
@@ -172,7 +189,7 @@ mod tests {
 
     #[test]
     fn every_name_is_one_of_a_lie_and_lies_keep_their_names() {
-        for name in Lie::NAMES {
+        for name in Lie::names() {
             let lie: Lie = name.parse().unwrap();
             assert_eq!(lie.to_string().parse::<Lie>().unwrap(), lie);
         }

@@ -1,15 +1,22 @@
 //! Peers that lie.
 //!
 //! A [`Liar`] is on the real network stack, so it handshakes, gossips and answers like any node, but
-//! answers the requests that syncing is made of in the way its [`Lie`] says. It has no consensus of
+//! answers requests in the way its [`Lie`] says. It has no consensus of
 //! its own: what it tells is taken from a chain it is given, usually that of an honest node in the
 //! same process, so it looks as alive as that.
 //!
-//! What it makes up is in the module `forgery`, what it answers in the module `answers`.
+//! What it makes up is in the modules `forgery`, `forged_state` and `forged_history`, what it answers in
+//! `answers` and `queries`, and whom it notifies in `notifier`.
 
 mod answers;
+mod forged_history;
+mod forged_state;
 mod forgery;
+mod garbage;
 mod lie;
+mod notifier;
+mod queries;
+mod query_lie;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -26,8 +33,11 @@ use nimiq_network_libp2p::{Keypair, Network, PeerId};
 use nimiq_utils::spawn;
 use tokio::time::{MissedTickBehavior, interval};
 
-pub use self::lie::{Lie, UnknownLie};
 use self::{answers::Script, forgery::Forger};
+pub use self::{
+    lie::{Lie, UnknownLie},
+    query_lie::QueryLie,
+};
 use crate::{
     chain::ChainData,
     node::{Host, Hosted, NetworkSetup, NodeError, connect, local_address, provided_services},
