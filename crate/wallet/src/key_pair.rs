@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use nimiq_key_derivation::ExtendedPrivateKey;
 use nimiq_keys::{Address, Ed25519PublicKey, Ed25519Signature, PrivateKey};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -35,7 +36,16 @@ impl KeyPair {
         path: &Path,
         password: &str,
     ) -> Result<Self, WalletError> {
-        let mut private = mnemonic.derive(path, password)?.into_private_key();
+        Self::from_seed(&mnemonic.to_seed(password)?, path)
+    }
+
+    /// The key pair at `path` below `seed` (SLIP-10).
+    pub fn from_seed(seed: &[u8], path: &Path) -> Result<Self, WalletError> {
+        let mut key = ExtendedPrivateKey::from_seed(seed.to_vec());
+        for index in path.indices() {
+            key = key.derive(*index).ok_or(WalletError::Path)?;
+        }
+        let mut private = key.into_private_key();
         let pair = Self::from_bytes(private.as_bytes());
         private.zeroize();
         Ok(pair)

@@ -3,11 +3,10 @@
 use std::{fmt, str::FromStr};
 
 use nimiq_hash::{HashOutput, Hasher, Sha256Hasher, pbkdf2::compute_pbkdf2_sha512};
-use nimiq_key_derivation::ExtendedPrivateKey;
 use nimiq_mnemonic::{Entropy, MnemonicType, WORDLIST_EN};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{WalletError, path::Path, random::random};
+use crate::{WalletError, random::random};
 
 /// Bits that one word stands for: its index in a list of 2^11.
 const WORD_BITS: usize = 11;
@@ -66,19 +65,6 @@ impl Mnemonic {
         compute_pbkdf2_sha512(words.as_bytes(), salt.as_bytes(), SEED_ROUNDS, SEED_SIZE)
             .map(Zeroizing::new)
             .map_err(|_| WalletError::Seed)
-    }
-
-    /// The key at `path`.
-    pub(crate) fn derive(
-        &self,
-        path: &Path,
-        password: &str,
-    ) -> Result<ExtendedPrivateKey, WalletError> {
-        let mut key = ExtendedPrivateKey::from_seed(self.to_seed(password)?.to_vec());
-        for index in path.indices() {
-            key = key.derive(*index).ok_or(WalletError::Path)?;
-        }
-        Ok(key)
     }
 
     fn from_words<'a>(words: impl Iterator<Item = &'a str>) -> Result<Self, WalletError> {
