@@ -118,6 +118,10 @@ pub const QUERY_CONSENSUS_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a query waits for a peer that it may ask, once there is consensus.
 pub const QUERY_PEERS_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long it waits for one more, if those that it has asked could not answer and others are
+/// connected: a peer whose head is in doubt is looked at again, which takes a few answers.
+pub const QUERY_MORE_PEERS_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How long one question goes from peer to peer before it is given up.
 pub const QUERY_TIMEOUT: Duration = Duration::from_secs(40);
 

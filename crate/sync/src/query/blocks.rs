@@ -105,8 +105,11 @@ impl<TNetwork: Network> Queries<TNetwork> {
         let number = block.block_number();
         let reached = |chain: &LightChain, _| (chain.head().block_number() >= number).then_some(());
         let _ = self.when_chain(limits::QUERY_HEAD_TIMEOUT, reached).await;
-        let ours = self.block_at(number).await?;
-        if ours.hash() == *hash {
+        let ours = match Policy::is_election_block_at(number) {
+            true => self.election_hash(number).await?,
+            false => self.block_at(number).await?.hash(),
+        };
+        if ours == *hash {
             Ok(block)
         } else {
             let reason = "the block is not on the main chain";

@@ -9,6 +9,7 @@
 mod accounts;
 mod blocks;
 mod error;
+mod gather;
 mod interlink;
 mod peers;
 mod transactions;
@@ -84,6 +85,7 @@ struct Inner<TNetwork: Network> {
     /// Its sender is the engine's: when that is gone, so is the engine.
     standing: watch::Receiver<Standing<TNetwork::PeerId>>,
     desk: Desk<TNetwork::PeerId>,
+    gathering: gather::Gathering,
     elections: interlink::ProvenElections,
     following: transactions::Following,
 }
@@ -142,6 +144,7 @@ impl<TNetwork: Network> Queries<TNetwork> {
                 context,
                 standing,
                 desk: Desk::new(),
+                gathering: gather::Gathering::default(),
                 elections: interlink::ProvenElections::default(),
                 following: transactions::Following::default(),
             }),
@@ -251,8 +254,8 @@ impl<TNetwork: Network> Queries<TNetwork> {
                 let mut peers = self.good_peers(plan.services);
                 peers.retain(|peer| tried.iter().all(|(other, _)| other != peer));
                 let Some(ticket) = self.inner.desk.choose(&peers, &plan.kind) else {
-                    // With nobody asked yet, somebody may still come.
-                    if tried.is_empty() && self.peer_came(plan.services).await {
+                    let tried: Vec<_> = tried.iter().map(|(peer, _)| *peer).collect();
+                    if self.another_came(plan.services, &tried).await {
                         continue;
                     }
                     return None;
@@ -281,19 +284,38 @@ impl<TNetwork: Network> Queries<TNetwork> {
     }
 
     /// Waits for a good peer that offers `services`, and tells whether one came.
-    async fn peer_came(&self, services: Services) -> bool {
+    pub(crate) async fn peer_came(&self, services: Services) -> bool {
+        self.another_came(services, &[]).await
+    }
+
+    /// The same for one that was not asked yet.
+    async fn another_came(&self, services: Services, tried: &[TNetwork::PeerId]) -> bool {
+        let patience = match tried.is_empty() {
+            true => limits::QUERY_PEERS_TIMEOUT,
+            // A peer that is just being looked at again is soon good again.
+            false => limits::QUERY_MORE_PEERS_TIMEOUT,
+        };
+        let network = &self.inner.context.network;
+        let mut connected = network.get_peers().into_iter();
+        let others = connected
+            .any(|peer| !tried.contains(&peer) && network.peer_provides_services(peer, services));
+        if !others && !tried.is_empty() {
+            return false;
+        }
         let mut standing = self.inner.standing.clone();
         let came = async {
-            while self.good_peers(services).is_empty() {
+            while self
+                .good_peers(services)
+                .iter()
+                .all(|peer| tried.contains(peer))
+            {
                 if standing.changed().await.is_err() {
                     return false;
                 }
             }
             true
         };
-        timeout(limits::QUERY_PEERS_TIMEOUT, came)
-            .await
-            .unwrap_or(false)
+        timeout(patience, came).await.unwrap_or(false)
     }
 
     /// Does to a peer what it deserves for its answer.

@@ -140,6 +140,17 @@ impl<TPeerId: Copy + Eq + Hash> Desk<TPeerId> {
         Some(Ticket { desk: self, peer })
     }
 
+    /// How long it takes until one of `peers` may be asked. `None` where there are none.
+    pub(crate) fn wait(&self, peers: &[TPeerId], kind: &Kind) -> Option<Duration> {
+        let now = Instant::now();
+        let mut loads = self.loads.lock();
+        let wait = |peer: &TPeerId| {
+            let count = loads.entry(*peer).or_default().count(kind, now);
+            count.wait(kind, now)
+        };
+        peers.iter().map(wait).min()
+    }
+
     /// Permission to make one request, as soon as the peer's limit allows. `None` if that takes too
     /// long.
     pub(crate) async fn slot(&self, peer: TPeerId, kind: Kind) -> Option<Slot<'_, TPeerId>> {

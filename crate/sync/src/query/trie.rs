@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt, future::Shared, stream};
 use nimiq_hash::Blake2bHash;
 use nimiq_network_interface::{network::Network, peer_info::Services};
 use nimiq_primitives::{key_nibbles::KeyNibbles, trie::trie_proof::TrieProof};
@@ -31,25 +31,38 @@ struct ProvingBlock {
 }
 
 impl<TNetwork: Network> Queries<TNetwork> {
-    /// The values at `keys`, in their order, each proven. The keys must be distinct.
+    /// The values at `keys`, in their order, each proven.
     pub(super) async fn trie_values(
         &self,
         keys: Vec<KeyNibbles>,
     ) -> Result<Vec<Answer<Value>>, QueryError> {
         self.established().await?;
-        let batches: Vec<_> = keys
-            .chunks(limits::TRIE_KEYS_PER_REQUEST)
-            .map(<[_]>::to_vec)
-            .collect();
+        let mut batches: Vec<Shared<_>> = Vec::new();
+        let mut places = Vec::new();
+        for key in &keys {
+            let (batch, place) = self.gather(key);
+            if batches.last().is_none_or(|last| !last.ptr_eq(&batch)) {
+                batches.push(batch);
+            }
+            places.push((batches.len() - 1, place));
+        }
         let answers: Vec<_> = stream::iter(batches)
-            .map(|batch| self.trie_batch(batch))
             .buffered(limits::TRIE_REQUESTS_IN_FLIGHT)
             .try_collect()
             .await?;
-        Ok(answers.into_iter().flatten().collect())
+        let answer = |(batch, place): (usize, usize)| answers.get(batch)?.get(place).cloned();
+        let lacking = || QueryError::ProofInvalid("a state proof that lacks a key".into());
+        let places = places.into_iter();
+        places
+            .map(|place| answer(place).ok_or_else(lacking))
+            .collect()
     }
 
-    async fn trie_batch(&self, keys: Vec<KeyNibbles>) -> Result<Vec<Answer<Value>>, QueryError> {
+    /// The values at some distinct keys, no more than go into one request.
+    pub(super) async fn trie_batch(
+        &self,
+        keys: Vec<KeyNibbles>,
+    ) -> Result<Vec<Answer<Value>>, QueryError> {
         let plan = Plan::new::<RequestTrieProof>(Services::ACCOUNTS_PROOF);
         let keys = &keys;
         let answer = self.ask_peers(plan, |peer| self.trie_attempt(peer, keys));

@@ -77,7 +77,14 @@ async fn any_number_of_accounts_is_asked_for_in_parts() {
     }
     // Not all of one peer.
     let asked_of = |peer: &_| world.network.requests_to(*peer, "trie-proof") > 0;
-    assert!(world.network_peers().iter().filter(|peer| asked_of(peer)).count() > 1);
+    assert!(
+        world
+            .network_peers()
+            .iter()
+            .filter(|peer| asked_of(peer))
+            .count()
+            > 1
+    );
     world.finish(&[]).await;
 }
 
@@ -111,7 +118,10 @@ async fn stakers_and_validators_are_those_of_the_staking_contract() {
     let elected = world.queries.elected_validators().unwrap();
     assert_eq!(elected.len(), 1);
     assert_eq!(elected[0].address, keys.address);
-    assert_eq!((elected[0].first_slot, elected[0].slots), (0, Policy::SLOTS));
+    assert_eq!(
+        (elected[0].first_slot, elected[0].slots),
+        (0, Policy::SLOTS)
+    );
     world.finish(&[]).await;
 }
 
@@ -140,13 +150,19 @@ async fn a_proof_for_a_head_that_never_comes_is_given_up() {
     branch.extend_micro(2).unwrap();
     let other = branch.blockchain();
     let stray = world
-        .add_liar(move |question, reply| match question.is::<RequestTrieProof>() {
-            Some(request) => Reply::Bytes(
-                pico_node::chain::answer(&other, 215, &nimiq_serde::Serialize::serialize_to_vec(&request))
+        .add_liar(
+            move |question, reply| match question.is::<RequestTrieProof>() {
+                Some(request) => Reply::Bytes(
+                    pico_node::chain::answer(
+                        &other,
+                        215,
+                        &nimiq_serde::Serialize::serialize_to_vec(&request),
+                    )
                     .unwrap(),
-            ),
-            None => reply,
-        })
+                ),
+                None => reply,
+            },
+        )
         .await;
     let answers = world.queries.accounts(&[address(1)]).await.unwrap();
     assert_eq!(answers[0].block_number, HEIGHT);
@@ -160,13 +176,19 @@ async fn a_state_that_is_too_old_is_not_taken() {
     world.get_to_know().await;
     let old = world.chain.fork_at(HEIGHT).unwrap().blockchain();
     let late = world
-        .add_liar(move |question, reply| match question.is::<RequestTrieProof>() {
-            Some(request) => Reply::Bytes(
-                pico_node::chain::answer(&old, 215, &nimiq_serde::Serialize::serialize_to_vec(&request))
+        .add_liar(
+            move |question, reply| match question.is::<RequestTrieProof>() {
+                Some(request) => Reply::Bytes(
+                    pico_node::chain::answer(
+                        &old,
+                        215,
+                        &nimiq_serde::Serialize::serialize_to_vec(&request),
+                    )
                     .unwrap(),
-            ),
-            None => reply,
-        })
+                ),
+                None => reply,
+            },
+        )
         .await;
     for _ in 0..8 {
         world.grow().await;
@@ -183,10 +205,12 @@ async fn peers_that_fail_are_passed_over() {
     world.get_to_know().await;
     for reply in [Reply::Never, Reply::Garbage, Reply::Closes] {
         let other = world
-            .add_liar(move |question, honest| match question.is::<RequestTrieProof>() {
-                Some(_) => reply.clone(),
-                None => honest,
-            })
+            .add_liar(
+                move |question, honest| match question.is::<RequestTrieProof>() {
+                    Some(_) => reply.clone(),
+                    None => honest,
+                },
+            )
             .await;
         let answers = world.queries.accounts(&[address(2)]).await.unwrap();
         assert_eq!(balance(answers[0].value.as_ref()), paid(2));

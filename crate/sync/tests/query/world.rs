@@ -11,10 +11,8 @@ use nimiq_keys::Address;
 use nimiq_primitives::coin::Coin;
 use parking_lot::{Mutex, RwLock};
 use pico_node::chain::{Payer, ScriptedChain};
-use pico_sync::{
-    Queries, SyncConfig,
-
-};
+use pico_sync::{Queries, SyncConfig};
+use rand::RngExt as Rng;
 
 use crate::support::{
     blocks::{self, election},
@@ -73,6 +71,29 @@ pub fn blockchain() -> ScriptedChain {
 
 pub fn coin(luna: u64) -> Coin {
     Coin::try_from(luna).unwrap()
+}
+
+/// The same bytes, but for some that are changed, cut off, left out or put in.
+pub fn damaged(mut bytes: Vec<u8>, rng: &mut impl Rng) -> Vec<u8> {
+    for _ in 0..rng.random_range(1..=3) {
+        let at = rng.random_range(0..=bytes.len().saturating_sub(1));
+        match rng.random_range(0..6) {
+            0 => bytes.truncate(at),
+            1 => bytes.insert(at, rng.random()),
+            2 if !bytes.is_empty() => {
+                bytes.remove(at);
+            }
+            3 if !bytes.is_empty() => {
+                let end = (at + rng.random_range(1..64)).min(bytes.len());
+                let part = bytes[at..end].to_vec();
+                let to = rng.random_range(0..=bytes.len());
+                bytes.splice(to..to, part);
+            }
+            _ if !bytes.is_empty() => bytes[at] ^= 1 << rng.random_range(0..8),
+            _ => bytes.push(rng.random()),
+        }
+    }
+    bytes
 }
 
 /// See the module's documentation.

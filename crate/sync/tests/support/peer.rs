@@ -16,7 +16,8 @@ use nimiq_serde::{Deserialize, DeserializeError, Serialize};
 use parking_lot::RwLock;
 use pico_sync::messages::{
     BlockError, Checkpoint, Direction, MacroChain, MacroChainError, RequestBlock, RequestHead,
-    RequestMacroChain, RequestMissingBlocks, ResponseBlocks, ResponseBlocksError, ResponseHead,
+    RequestMacroChain, RequestMissingBlocks, RequestSubscribeToAddress, ResponseBlocks,
+    ResponseBlocksError, ResponseHead,
 };
 
 use super::{blocks::Blocks, network::PeerId};
@@ -113,6 +114,9 @@ impl Reply {
 
     /// What a node with this chain answers.
     fn of_node(node: &Arc<RwLock<Blockchain>>, question: &Question) -> Self {
+        if question.is::<RequestSubscribeToAddress>().is_some() {
+            return Self::to::<RequestSubscribeToAddress>(&Ok(()));
+        }
         let (id, body) = question.type_id_and_body();
         let Some(bytes) = pico_node::chain::answer(node, id, &body) else {
             return Self::Never;
@@ -208,6 +212,15 @@ impl Peer {
     /// An honest history node with an index and this blockchain, which may grow.
     pub fn node(id: u32, blockchain: &Arc<RwLock<Blockchain>>) -> Arc<Self> {
         let services = Services::provided(NodeType::History) | Services::TRANSACTION_INDEX;
+        Self::node_offering(id, blockchain, services)
+    }
+
+    /// A node with this blockchain that says that it offers these services.
+    pub fn node_offering(
+        id: u32,
+        blockchain: &Arc<RwLock<Blockchain>>,
+        services: Services,
+    ) -> Arc<Self> {
         Self::with(id, Source::Node(blockchain.clone()), services, None)
     }
 
