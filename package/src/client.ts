@@ -4,11 +4,14 @@ import type { Bridge, ClientCore, TransactionReader } from './core.js';
 import { PicoSyncError, describe, toPicoSyncError } from './error.js';
 import { EventHub } from './events.js';
 import { Instance } from './instance.js';
+import { Keeper } from './keeper.js';
+import { watchPage } from './lifecycle.js';
 import { compiledModule } from './module.js';
+import { ClientStorage } from './storage.js';
 import { TransactionIterator } from './transactions.js';
 import type {
-    Account, Block, ClientOptions, ClientState, ElectedValidator, HistoryOptions, LogLevel, LogRecord, PeerInfo, ReadyOptions, Staker,
-    SyncEvent, TransactionDetails, UnlistedEvent, Validator, WaitOptions,
+    Account, Block, ClientOptions, ClientState, ElectedValidator, HistoryOptions, LogLevel, LogRecord, Network, PeerInfo, ReadyOptions,
+    Staker, SyncEvent, TransactionDetails, UnlistedEvent, Validator, WaitOptions,
 } from './types.js';
 import { VerificationWorker } from './verifier.js';
 import { checkLimits, invalid, show, startLimits, type Limits } from './wait.js';
@@ -30,6 +33,7 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
     #instance: Instance | undefined;
     #core: ClientCore | undefined;
     #worker: VerificationWorker | undefined;
+    #keeper: Keeper | undefined;
     #state: ClientState | undefined;
     #refreshing = false;
     #lastConsensus: ClientState['consensus'] | undefined;
@@ -55,15 +59,18 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
             if (signal?.aborted) throw new PicoSyncError('aborted', 'The signal was aborted before the client had started.', signal.reason);
         };
         aborted();
-        const module = await compiledModule();
-        aborted();
+        // Side by side: the one waits for the network, the other for the disk.
+        const opening = ClientStorage.open(options);
         const client = new PicoSyncClient(constructing);
         try {
-            await client.#start(module, options);
+            const module = await compiledModule();
+            aborted();
+            await client.#start(module, await opening, options);
             aborted();
         } catch (error) {
             const failure = toPicoSyncError(error, 'crashed');
             client.#finish(failure);
+            void opening.then((storage) => storage.close());
             throw failure;
         }
         const abort = () => void client.close();
@@ -76,7 +83,16 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
         return client;
     }
 
-    async #start(module: WebAssembly.Module, options: ClientOptions): Promise<void> {
+    async #start(module: WebAssembly.Module, storage: ClientStorage, options: ClientOptions): Promise<void> {
+        this.#keeper = new Keeper(storage, (record) => {
+            try {
+                return this.#instance?.call(() => this.#core?.saved(record));
+            } catch (error) {
+                this.#finish(toPicoSyncError(error, 'crashed'));
+                return undefined;
+            }
+        });
+        storage.listen((notice) => this.#event({ type: 'storage', at: Date.now(), ...notice }));
         const instance = await Instance.start(module, (error) => this.#finish(error));
         this.#instance = instance;
         // Instantiating and starting each take a while: not in one go, the page has other things to do.
@@ -87,7 +103,7 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
             // A crashed page has no use for an answer any more.
             verify: (job) => this.#worker?.verify(job) ?? Promise.resolve(undefined),
         };
-        const core = instance.call(({ ClientCore }) => ClientCore.create(options, bridge));
+        const core = instance.call(({ ClientCore }) => ClientCore.create(options, bridge, storage.stored));
         this.#core = core;
         const network = instance.call(() => core.network);
         this.#worker = new VerificationWorker(options?.worker ?? defaultWorker, module, network, (notice) =>
@@ -96,31 +112,22 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
         this.#refresh();
     }
 
-    /** Passes on what the page learns of its network, and that its user is back. Returns how to stop that. */
+    /** Passes on what becomes of the page. Returns how to stop that. */
     #watchPage(): () => void {
-        const tell = (online: boolean) => {
+        const tell = (call: (core: ClientCore) => void) => {
             const core = this.#core;
             if (!core || this.#closing) return;
             try {
-                this.#instance?.call(() => core.setOnline(online));
+                this.#instance?.call(() => call(core));
             } catch (error) {
                 this.#finish(toPicoSyncError(error, 'crashed'));
             }
         };
-        const offline = () => tell(false);
-        const online = () => tell(true);
-        // Timers hardly run in a page out of sight, and sockets may be gone: look at once when it comes back.
-        const visible = () => {
-            if (document.visibilityState === 'visible' && navigator.onLine) tell(true);
-        };
-        addEventListener('offline', offline);
-        addEventListener('online', online);
-        if (typeof document !== 'undefined') document.addEventListener('visibilitychange', visible);
-        return () => {
-            removeEventListener('offline', offline);
-            removeEventListener('online', online);
-            if (typeof document !== 'undefined') document.removeEventListener('visibilitychange', visible);
-        };
+        return watchPage({
+            online: (online) => tell((core) => core.setOnline(online)),
+            wake: (frozenMs) => tell((core) => core.wake(frozenMs)),
+            leaving: () => tell(() => this.#keeper?.now()),
+        });
     }
 
     /**
@@ -280,6 +287,11 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
         this.#call((core) => core.setLogLevel(level));
     }
 
+    /** Forgets everything stored for a network. A client that runs stores again what it learns from then on. */
+    static clearStorage(network: Network): Promise<void> {
+        return ClientStorage.clear(network);
+    }
+
     /** Closes connections, worker, timers, listeners. Idempotent. Pending calls reject with code `closed`. */
     close(): Promise<void> {
         this.#closing ??= this.#close();
@@ -298,8 +310,11 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
         let timer: ReturnType<typeof setTimeout> | undefined;
         const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, CLOSE_TIMEOUT)));
         try {
+            // While the peers are still there: they are what is worth remembering.
+            this.#keeper?.now();
             const farewell = this.#instance?.call(() => this.#core?.close());
-            await Promise.race([farewell, patience, this.#untilOver]);
+            const ends = Promise.all([farewell, this.#keeper?.end()]);
+            await Promise.race([ends, patience, this.#untilOver]);
         } catch (error) {
             // Everything is torn down below in any case; what the farewell met is for the log.
             logSink()('warn', 'pico_sync_client', `Closing: ${describe(error)}`);
@@ -316,6 +331,7 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
         if (this.#state) this.#state = { ...this.#state, consensus: 'closed', peers: 0, goodPeers: 0 };
         this.#release();
         this.#worker?.end();
+        void this.#keeper?.end();
         this.#instance?.end(reason);
         this.#worker = this.#instance = this.#core = undefined;
         if (reason.code === 'crashed') {
@@ -336,6 +352,7 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
 
     #event(event: SyncEvent | UnlistedEvent): void {
         if (event.type === 'consensus') this.#lastConsensus = event.state;
+        this.#keeper?.see(event);
         this.#events.emit(event as SyncEvent);
         if (this.#refreshing) return;
         // Not at once: the core is in the middle of something when it hands out an event.

@@ -41,12 +41,17 @@ export async function devnet(t, options) {
 }
 
 /**
- * A page with nothing on it but the package, imported by a plain `<script type="module">`.
+ * A page with nothing on it but the package, imported by a plain `<script type="module">`. `prepare` is given the page
+ * before anything is loaded, `context` is its own unless it is to share storage with another page.
  *
  * `page.faults` collects what should never happen: uncaught errors, and errors on the console.
  */
-export async function openBlank(t, { browser, server }) {
-    const context = await browser.newContext();
+export async function openBlank(t, { browser, server }, prepare = async () => {}, context = undefined) {
+    if (!context) {
+        const own = await browser.newContext();
+        context = own;
+        t.after(() => own.close());
+    }
     const page = await context.newPage();
     page.faults = [];
     page.on('pageerror', (error) => page.faults.push(`uncaught: ${error.stack || error}`));
@@ -57,7 +62,7 @@ export async function openBlank(t, { browser, server }) {
         if (message.type() === 'error' && !refused) page.faults.push(`console: ${message.text()}`);
     });
     page.on('crash', () => page.faults.push('the page crashed'));
-    t.after(() => context.close());
+    await prepare(page);
     await page.goto(server.url);
     await page.waitForFunction(() => window.pico !== undefined);
     return page;

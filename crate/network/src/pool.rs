@@ -161,7 +161,10 @@ impl Pool {
     /// use there is nothing better to do than to try again.
     fn longest_pause(&mut self, view: &View, now: Instant) -> Option<Duration> {
         if view.useful > 0 {
-            self.lonely_since = None;
+            if let Some(since) = self.lonely_since.take() {
+                // One is back, so the others may be: what failed meanwhile says nothing of them.
+                self.backoffs.retain(|_, backoff| backoff.since < since);
+            }
             return None;
         }
         let since = *self.lonely_since.get_or_insert(now);
@@ -379,6 +382,23 @@ mod tests {
         pool.failed(address, later, &mut rand::rng());
         let again_at = plan(&mut pool, &View::default(), later).again_at.unwrap();
         assert_eq!(again_at, later + limits::LONELY_BACKOFF_LATER);
+    }
+
+    #[test]
+    fn when_one_is_back_all_are_tried() {
+        let mut pool = Pool::new(2, &seeds(2));
+        let (all, now) = (seeds(2), Instant::now());
+        assert_eq!(plan(&mut pool, &View::default(), now).dial.len(), 2);
+        for _ in 0..10 {
+            pool.failed(&all[1], now, &mut rand::rng());
+        }
+        let view = View {
+            useful: 1,
+            addresses: [all[0].clone()].into(),
+            ..View::default()
+        };
+        let dial = plan(&mut pool, &view, now).dial;
+        assert_eq!(dial, [Candidate::new(&all[1])]);
     }
 
     #[test]

@@ -197,6 +197,7 @@ impl SavedChain {
         let own = (self.election.block_number(), self.election.hash());
         let ascending = self.elections.windows(2).all(|pair| pair[0].0 < pair[1].0);
         let plausible = ascending
+            && !self.checkpoint.as_ref().is_some_and(MacroBlock::is_election)
             && self.elections.len() <= limits::REMEMBERED_ELECTIONS
             && self.elections.last() == Some(&own)
             && self.elections.iter().all(|(number, _)| {
@@ -207,7 +208,7 @@ impl SavedChain {
             Ok(())
         } else {
             Err(SavedError::Invalid(
-                "it names impossible election blocks".into(),
+                "they don't belong together".into(),
             ))
         }
     }

@@ -32,6 +32,8 @@ struct State {
     chain: Option<LightChain>,
     /// Of every block on the chain.
     trust: Trust,
+    /// When its head last changed, or we began to wait for one. Unix milliseconds.
+    head_since: u64,
     /// What was last said of it. A chain that is walked from the anchor is verified all the way,
     /// but only its tip is worth an event.
     announced: Option<Trust>,
@@ -65,6 +67,7 @@ impl SharedChain {
         let state = State {
             chain: None,
             trust: Trust::Optimistic,
+            head_since: clock.now_ms(),
             announced: None,
             generation: 0,
         };
@@ -107,6 +110,7 @@ impl SharedChain {
         let state = Arc::new(RwLock::new(State {
             chain: None,
             trust: Trust::Verified,
+            head_since: self.clock.now_ms(),
             announced: None,
             generation: 0,
         }));
@@ -164,6 +168,12 @@ impl SharedChain {
         })
     }
 
+    /// For how many milliseconds the head has been what it is, by the clock.
+    pub(crate) fn silence_ms(&self) -> u64 {
+        let since = self.guard().head_since;
+        self.clock.now_ms().saturating_sub(since)
+    }
+
     /// The heads, with the genesis block in place of a chain that has not begun.
     pub(crate) fn heads_or_genesis(&self) -> (Heads, Trust) {
         let state = self.guard();
@@ -207,6 +217,7 @@ impl SharedChain {
         self.emit_head(HeadKind::Extended, hex(&adopted), Vec::new(), &head);
         state.chain = Some(chain);
         state.trust = trust;
+        state.head_since = self.clock.now_ms();
         if trust == Trust::Optimistic {
             state.announced = Some(trust);
             self.emit_trust(trust, TrustSource::Peers, head.number);
@@ -247,16 +258,13 @@ impl SharedChain {
             PushResult::Rebranched => HeadKind::Rebranched,
             PushResult::Known | PushResult::Forked | PushResult::Ignored => return Ok(pushed),
         };
+        let head = BlockRef::from(chain.head());
+        state.head_since = self.clock.now_ms();
         if block.is_macro() {
             // In a chain walked from its anchor each block is as good as the anchor.
             self.emit_macro(&block, trust);
         }
-        self.emit_head(
-            kind,
-            hex(&pushed.adopted),
-            hex(&pushed.reverted),
-            &BlockRef::from(chain.head()),
-        );
+        self.emit_head(kind, hex(&pushed.adopted), hex(&pushed.reverted), &head);
         self.changed();
         Ok(pushed)
     }
@@ -266,10 +274,13 @@ impl SharedChain {
     pub(crate) fn replace(&self, verified: Option<LightChain>) {
         let mut state = self.state.write();
         let old = state.chain.take();
-        let known = |chain: &Option<LightChain>| -> BTreeMap<u32, Blake2bHash> {
-            chain.iter().flat_map(LightChain::known).collect()
+        let known = |chain: &Option<LightChain>, from: u32| -> BTreeMap<u32, Blake2bHash> {
+            let known = chain.iter().flat_map(LightChain::known);
+            known.filter(|(number, _)| *number >= from).collect()
         };
-        let (before, after) = (known(&old), known(&verified));
+        // What came before the block that our chain started with was learned, and never adopted.
+        let start = old.as_ref().map_or(0, LightChain::start);
+        let (before, after) = (known(&old, start), known(&verified, 0));
         // What both have is kept; what comes after that, the one loses and the other brings.
         let is_common = |(number, hash): &(&u32, &Blake2bHash)| after.get(number) == Some(hash);
         let shared = before.iter().filter(is_common).map(|(number, _)| *number);

@@ -9,7 +9,12 @@ use pico_sync::{Clock, Consensus, Handle, NetworkParams, SyncConfig, SyncMode, q
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
-use super::{bridge::Bridge, convert, logger, pump, verifier::WorkerVerifier};
+use super::{
+    bridge::Bridge,
+    convert, logger, pump,
+    stored::{self, Stored},
+    verifier::WorkerVerifier,
+};
 use crate::{
     error::{ClientError, ErrorCode},
     event::{ClientState, Peer},
@@ -21,6 +26,7 @@ use crate::{
 pub struct ClientCore {
     params: &'static NetworkParams,
     network: Arc<Network>,
+    identity: Keypair,
     engine: Handle,
     queries: Queries<Network>,
     /// Resolves when engine and network have ended and the last event is out.
@@ -29,17 +35,18 @@ pub struct ClientCore {
 
 #[wasm_bindgen]
 impl ClientCore {
-    /// Checks `options` and starts a client.
+    /// Checks `options` and starts a client that goes on from what an earlier one has `stored`.
     ///
     /// # Errors
     /// `invalid-options` and `unsupported`, naming the values.
     pub fn create(
         #[wasm_bindgen(unchecked_param_type = "ClientOptions | undefined")] options: &JsValue,
         bridge: &Bridge,
+        #[wasm_bindgen(unchecked_param_type = "Stored | undefined")] stored: &JsValue,
     ) -> Result<ClientCore, JsValue> {
         let options = Options::parse(&convert::options(options)?)?;
         logger::install(bridge, options.log_level);
-        Ok(Self::start(options, bridge)?)
+        Ok(Self::start(options, bridge, stored)?)
     }
 
     /// The network that this client joined.
@@ -114,6 +121,27 @@ impl ClientCore {
         Ok(())
     }
 
+    /// A record of what is worth keeping for the next run, as it is now; `undefined` if there is nothing.
+    #[wasm_bindgen(unchecked_return_type = "Saved | undefined")]
+    pub fn saved(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "RecordName")] record: &str,
+    ) -> JsValue {
+        stored::saved(
+            record,
+            self.params,
+            &self.identity,
+            &self.network,
+            &self.engine,
+        )
+    }
+
+    /// Says that the page runs again, or that time may have passed unnoticed: `frozen_ms` for sure.
+    pub fn wake(&self, #[wasm_bindgen(js_name = frozenMs)] frozen_ms: f64) {
+        self.network.wake();
+        self.engine.wake(frozen_ms as u64);
+    }
+
     /// Says that the page has lost or regained its network.
     #[wasm_bindgen(js_name = setOnline)]
     pub fn set_online(&self, online: bool) {
@@ -146,27 +174,26 @@ impl ClientCore {
         &self.queries
     }
 
-    fn start(options: Options, bridge: &Bridge) -> Result<Self, ClientError> {
+    fn start(options: Options, bridge: &Bridge, stored: &JsValue) -> Result<Self, ClientError> {
         let params = options.network;
         if !params.install_policy() {
             let message = format!("this instance serves another network than {}", params.name);
             return Err(ClientError::new(ErrorCode::Unsupported, message));
         }
         options.check_checkpoint()?;
+        let system = Clock::system();
+        let stored = Stored::read(stored, params, &system, bridge);
+        let identity = stored.identity.clone();
         let network = Network::new(Config {
             desired_peers: options.desired_peers,
             allow_loopback: options.is_private_network(),
             secure_only: page_is_secure(),
-            ..Config::new(
-                Keypair::generate_ed25519(),
-                params.genesis().hash,
-                options.peers,
-            )
+            contacts: stored.contacts,
+            ..Config::new(stored.identity, params.genesis().hash, options.peers)
         })
         .map_err(config_error)?;
         let clock = {
             let network = network.clone();
-            let system = Clock::system();
             Clock::new(move || {
                 system
                     .now_ms()
@@ -181,7 +208,7 @@ impl ClientCore {
             verify_in_background: options.verify_in_background,
             min_peers: options.min_peers,
             anchor: options.checkpoint,
-            restored: None,
+            restored: stored.chain,
         };
         let verifier = Arc::new(WorkerVerifier::new(bridge));
         let (engine, handle) =
@@ -196,6 +223,7 @@ impl ClientCore {
         Ok(Self {
             params,
             network,
+            identity,
             engine: handle,
             queries,
             ended: ended.shared(),

@@ -6,6 +6,7 @@ mod core;
 mod logger;
 mod pump;
 mod queries;
+mod stored;
 mod transactions;
 mod types;
 mod verifier;

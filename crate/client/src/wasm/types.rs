@@ -128,8 +128,6 @@ export type UnlistedEvent = { at: number } & (
     | { type: 'worker'; status: 'restarted' | 'unavailable'; reason: string }
     /** A signature was checked on the thread of the client. */
     | { type: 'verified-in-place'; reason: string }
-    /** A record of an earlier visit was taken over, or could not be used. `unavailable`: nothing can be kept. */
-    | { type: 'storage'; status: 'restored' | 'discarded' | 'unavailable'; record: 'identity' | 'contacts' | 'chain'; reason?: string; blockNumber?: number }
     /** What an earlier run had stored is in use again, or of no use; or nothing can be stored. A restored chain ends, or
      *  trust starts, at `blockNumber`. */
     | { type: 'storage'; status: 'restored' | 'discarded' | 'unavailable'; record?: 'identity' | 'contacts' | 'chain'; reason?: string; blockNumber?: number }

@@ -182,6 +182,11 @@ impl LightChain {
         self.params
     }
 
+    /// Number of the block that this chain started with.
+    pub(crate) fn start(&self) -> u32 {
+        self.anchor.block_number()
+    }
+
     /// Head of the main chain.
     pub fn head(&self) -> &Block {
         &self.head

@@ -41,6 +41,8 @@ pub(super) struct Control {
     pub(super) closed: bool,
     /// How often the page woke up.
     pub(super) wakes: u64,
+    /// How long it was frozen before, for sure.
+    pub(super) frozen_ms: u64,
 }
 
 impl Handle {
@@ -78,15 +80,20 @@ impl Handle {
 
     /// Says whether the page is offline: there is nothing to wait for then, so nothing stalls.
     pub fn set_offline(&self, offline: bool) {
-        self.control
-            .send_modify(|control| control.offline = offline);
+        self.control.send_modify(|control| {
+            control.offline = offline;
+            control.frozen_ms = 0;
+        });
     }
 
     /// Says that time may have passed unnoticed: the page was frozen, the machine slept, timers
-    /// jumped. Peers are asked at once whether they are still there.
-    pub fn wake(&self) {
-        self.control
-            .send_modify(|control| control.wakes = control.wakes.wrapping_add(1));
+    /// jumped. Peers are asked at once whether they are still there. `frozen_ms` of that are certain,
+    /// also if something has arrived since.
+    pub fn wake(&self, frozen_ms: u64) {
+        self.control.send_modify(|control| {
+            control.wakes = control.wakes.wrapping_add(1);
+            control.frozen_ms = frozen_ms;
+        });
     }
 
     /// What is worth keeping for the next run: `None` as long as nothing is verified.

@@ -255,7 +255,7 @@ impl<TNetwork: Network> Consensus<TNetwork> {
                         break;
                     }
                     if control.wakes != before.wakes || (before.offline && !control.offline) {
-                        self.wake();
+                        self.wake(control.frozen_ms);
                     }
                 }
                 Wake::Network(event) => self.handle_network_event(event),
@@ -375,12 +375,10 @@ impl<TNetwork: Network> Consensus<TNetwork> {
     }
 
     fn pulse(&self, following: bool) -> Pulse {
-        let chain = &self.context.chain;
         Pulse {
-            head: chain.heads().map(|heads| heads.head.hash),
+            head: self.context.chain.heads().map(|heads| heads.head.hash),
             has_peers: !self.peers.is_empty(),
             following,
-            now_ms: chain.clock.now_ms(),
         }
     }
 
@@ -391,11 +389,12 @@ impl<TNetwork: Network> Consensus<TNetwork> {
     }
 
     /// The page slept, or the network was away: whoever was there before may not be there any more.
-    fn wake(&mut self) {
+    /// For `frozen_ms` at least nothing can have arrived, whatever has arrived by now.
+    fn wake(&mut self, frozen_ms: u64) {
         if self.control.borrow().offline {
             return;
         }
-        let silence = self.stall.silence_ms(self.context.chain.clock.now_ms());
+        let silence = self.context.chain.silence_ms().max(frozen_ms);
         let remedy = match self.peers.is_empty() {
             true => Remedy::Act(StallAction::Redial),
             false => Remedy::Probe,
@@ -432,8 +431,9 @@ impl<TNetwork: Network> Consensus<TNetwork> {
                     let reason = "nobody stands by the chain we adopted";
                     return self.fall_back(None, None, reason.into());
                 }
+                // They stay good until they turn out not to be.
                 for peer in good {
-                    self.look_at(peer);
+                    self.macro_sync.add_peer(peer);
                 }
             }
             // The network redials by itself; what it can't know is that its peers are useless.

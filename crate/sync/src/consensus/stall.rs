@@ -1,6 +1,5 @@
 //! Notices that nothing arrives any more and says what to do about it, one remedy after the other,
-//! each stronger than the one before. It counts ticks of a second, so it needs no clock; only what it
-//! can't count, a page that slept, is told by one.
+//! each stronger than the one before. It counts ticks of a second, so it needs no clock.
 
 use nimiq_hash::Blake2bHash;
 
@@ -13,8 +12,6 @@ pub(super) struct Pulse {
     pub(super) has_peers: bool,
     /// Whether the client is at the head of the chain, and not on its way there.
     pub(super) following: bool,
-    /// Unix time in milliseconds.
-    pub(super) now_ms: u64,
 }
 
 /// What to do.
@@ -43,8 +40,6 @@ impl Remedy {
 #[derive(Debug, Default)]
 pub(super) struct StallDetector {
     head: Option<Blake2bHash>,
-    /// When the head came, or we began to wait for it.
-    since_ms: Option<u64>,
     seconds: u64,
     remedies: u64,
     /// In seconds without a new head; 0 before the first remedy.
@@ -65,18 +60,12 @@ impl StallDetector {
         self.seconds
     }
 
-    /// How long no head has come by the clock, in milliseconds.
-    pub(super) fn silence_ms(&self, now_ms: u64) -> u64 {
-        now_ms.saturating_sub(self.since_ms.unwrap_or(now_ms))
-    }
-
     /// A second has passed. Says what to do, if it is time to do something. A head that moved, in
     /// whichever way, is what all remedies are for.
     pub(super) fn tick(&mut self, pulse: Pulse) -> Option<Remedy> {
         self.had_peers |= pulse.has_peers;
-        if self.since_ms.is_none() || pulse.head != self.head {
+        if pulse.head != self.head {
             self.head = pulse.head;
-            self.since_ms = Some(pulse.now_ms);
             self.pause();
             return None;
         }
@@ -115,13 +104,10 @@ mod tests {
             head: None,
             has_peers,
             following,
-            now_ms: 0,
         }
     }
 
     fn remedies(stall: &mut StallDetector, seconds: u64, pulse: &Pulse) -> Vec<(u64, Remedy)> {
-        // The first tick is when waiting begins.
-        stall.tick(pulse.clone());
         (1..=seconds)
             .filter_map(|second| Some((second, stall.tick(pulse.clone())?)))
             .collect()
@@ -157,7 +143,7 @@ mod tests {
         let mut stall = StallDetector::default();
         assert_eq!(stall.tick(pulse(true, true)), None);
         let lost = remedies(&mut stall, 12, &pulse(false, false));
-        // One tick more has passed since the waiting began.
+        // One second had passed before.
         assert_eq!(lost, [(2, redial), (10, redial)]);
     }
 
@@ -169,21 +155,8 @@ mod tests {
             head: Some(Blake2bHash::default()),
             ..pulse(true, true)
         };
+        assert_eq!(stall.tick(moved.clone()), None);
         let again = remedies(&mut stall, 8, &moved);
         assert_eq!(again, [(5, Remedy::Look), (8, Remedy::Probe)]);
-    }
-
-    #[test]
-    fn silence_is_told_by_the_clock() {
-        let mut stall = StallDetector::default();
-        let at = |now_ms| Pulse {
-            now_ms,
-            ..pulse(true, true)
-        };
-        assert_eq!(stall.silence_ms(1000), 0);
-        stall.tick(at(1000));
-        stall.tick(at(2000));
-        assert_eq!(stall.silence_ms(602_000), 601_000);
-        assert_eq!(stall.silence_ms(0), 0);
     }
 }

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
-use pico_sync::{ConsensusState, SyncConfig, SyncEvent, Trust};
+use pico_sync::{Clock, ConsensusState, SyncConfig, SyncEvent, Trust};
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
 use crate::support::{
@@ -153,19 +153,24 @@ async fn stalls_are_told_and_treated() {
     let mut engine = Engine::start(&network, config());
     join(&network, &peers);
     engine.until("consensus established").await;
-    assert_eq!(engine.until("stalled").await, "stalled 20 s: resync");
-    assert_eq!(engine.until("stalled").await, "stalled 40 s: redial");
+    // Both are second looks at peers that have nothing new: nobody is lost by them.
+    assert_eq!(engine.until("stalled").await, "stalled 8 s: resync");
+    assert_eq!(engine.until("stalled").await, "stalled 16 s: resync");
+    engine.run_for(Duration::from_secs(5)).await;
+    assert_eq!(engine.snapshot().consensus, ConsensusState::Established);
+    assert!(network.closed_by_engine().is_empty());
+    assert_eq!(engine.until("stalled").await, "stalled 32 s: redial");
     engine.until("consensus connecting").await;
     let mut closed = network.closed_by_engine();
     closed.sort();
     assert_eq!(closed, [1, 2, 3].map(|id| (PeerId(id), Closed::Other)));
-    assert_eq!(engine.until("stalled").await, "stalled 60 s: redial");
+    assert_eq!(engine.until("stalled").await, "stalled 56 s: redial");
     join(&network, &peers);
-    assert_eq!(engine.until("stalled").await, "stalled 80 s: resync");
+    assert_eq!(engine.until("stalled").await, "stalled 88 s: resync");
     engine.live(&network, &peers, 5).await;
     assert_eq!(engine.snapshot().consensus, ConsensusState::Established);
     // It starts over.
-    assert_eq!(engine.until("stalled").await, "stalled 20 s: resync");
+    assert_eq!(engine.until("stalled").await, "stalled 8 s: resync");
     assert!(!engine.saw("fallback"));
     engine.finish().await;
 }
@@ -186,6 +191,115 @@ async fn a_long_walk_is_no_stall() {
     engine.finish().await;
 }
 
+/// Peers that left are noticed at once, and told.
+#[tokio::test(start_paused = true)]
+async fn a_dead_peer_set_is_noticed_within_seconds() {
+    let network = MemoryNetwork::new();
+    let peers = honest(1..=3);
+    let mut engine = Engine::start(&network, config());
+    join(&network, &peers);
+    engine.until("consensus established").await;
+    engine.live(&network, &peers, 2).await;
+    for peer in &peers {
+        network.leave(peer.id);
+    }
+    let died = tokio::time::Instant::now();
+    engine.until("consensus connecting").await;
+    assert_eq!(engine.until("stalled").await, "stalled 3 s: redial");
+    assert!(died.elapsed() < Duration::from_secs(4));
+    join(&network, &peers);
+    engine.until("consensus established").await;
+    engine.live(&network, &peers, 2).await;
+    engine.finish().await;
+}
+
+/// A page that slept finds out within seconds which of its connections are dead.
+#[tokio::test(start_paused = true)]
+async fn waking_up_drops_the_dead() {
+    let network = MemoryNetwork::new();
+    let peers = honest(1..=4);
+    let mut engine = Engine::start(&network, config());
+    join(&network, &peers);
+    engine.until("consensus established").await;
+    engine.until("p4 good").await;
+    // It has been looking all the time: nothing to tell, but a question to everyone.
+    engine.live(&network, &peers, 2).await;
+    let asked = network.requests_to(peers[0].id, "head");
+    engine.handle.wake(0);
+    assert_eq!(engine.run_for(Duration::from_secs(1)).await, [""; 0]);
+    assert_eq!(network.requests_to(peers[0].id, "head"), asked + 1);
+
+    // Two never answer again.
+    for peer in &peers[..2] {
+        peer.set_script(|_, reply| (Duration::from_secs(3600), reply));
+    }
+    engine.handle.wake(600_000);
+    assert_eq!(engine.until("stalled").await, "stalled 600 s: resync");
+    let woken = tokio::time::Instant::now();
+    engine.until("consensus syncing").await;
+    assert!(woken.elapsed() < Duration::from_secs(5));
+    let mut closed = network.closed_by_engine();
+    closed.sort();
+    assert_eq!(closed, [1, 2].map(|id| (PeerId(id), Closed::Failed)));
+    // Whoever comes back is taken for what it is now.
+    for peer in &peers[..2] {
+        peer.set_script(|_, reply| (Duration::from_millis(20), reply));
+        network.join(peer);
+    }
+    engine.until("consensus established").await;
+    engine.live(&network, &peers, 2).await;
+    engine.finish().await;
+}
+
+/// A clock that jumps is noticed when the page says that it woke up, and does no harm.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps() {
+    let offset = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let clock = {
+        let (clock, offset) = (clock_at(time_of(HEIGHT)), offset.clone());
+        Clock::new(move || clock.now_ms() + offset.load(std::sync::atomic::Ordering::Relaxed))
+    };
+    let network = MemoryNetwork::new();
+    let peers = honest(1..=3);
+    let mut engine = Engine::start_at(&network, config(), clock);
+    join(&network, &peers);
+    engine.until("consensus established").await;
+    engine.live(&network, &peers, 2).await;
+    offset.store(600_000, std::sync::atomic::Ordering::Relaxed);
+    engine.handle.wake(0);
+    let stalled = engine.until("stalled").await;
+    assert!(stalled.starts_with("stalled 60"), "{stalled}");
+    engine.live(&network, &peers, 10).await;
+    assert_eq!(engine.count("stalled"), 1);
+    assert_eq!(engine.snapshot().consensus, ConsensusState::Established);
+    assert!(network.closed_by_engine().is_empty());
+    engine.finish().await;
+}
+
+/// Slow answers and late blocks are no reason for more than a question.
+#[tokio::test(start_paused = true)]
+async fn a_slow_network_is_no_stall() {
+    let network = MemoryNetwork::new();
+    let peers = honest(1..=3);
+    for peer in &peers {
+        peer.set_script(|_, reply| (Duration::from_millis(3500), reply));
+    }
+    let mut engine = Engine::start(&network, config());
+    join(&network, &peers);
+    engine.until("consensus established").await;
+    for number in HEIGHT + 1..HEIGHT + 15 {
+        for peer in &peers {
+            peer.set_height(number);
+        }
+        network.gossip(peers[0].id, chain().header(number)).await;
+        engine.run_for(Duration::from_secs(7)).await;
+    }
+    assert!(!engine.saw("stalled"), "{:#?}", engine.lines());
+    assert!(network.closed_by_engine().is_empty());
+    assert_eq!(engine.snapshot().consensus, ConsensusState::Established);
+    engine.finish().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn offline_is_no_stall() {
     let network = MemoryNetwork::new();
@@ -201,6 +315,12 @@ async fn offline_is_no_stall() {
     let said = engine.run_for(Duration::from_secs(300)).await;
     assert_eq!(said, [""; 0]);
     engine.handle.set_offline(false);
+    // Now it is one, and something is done about it.
+    let stalled = engine.until("stalled").await;
+    assert!(
+        stalled.starts_with("stalled 30") && stalled.ends_with("redial"),
+        "{stalled}"
+    );
     engine.until("consensus connecting").await;
     join(&network, &peers);
     engine.until("consensus established").await;

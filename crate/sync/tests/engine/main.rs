@@ -18,3 +18,4 @@ mod liars;
 mod live;
 mod outcomes;
 mod property;
+mod restored;

@@ -1,0 +1,141 @@
+// What ends a client that follows the chain without anybody saying so: no network, a page that stops running, peers
+// that die, a clock that jumps. Each time it must say that it noticed, and be back at the head of the chain soon after
+// the cause ends.
+
+import assert from 'node:assert/strict';
+import { setTimeout as span } from 'node:timers/promises';
+import { before, describe, test } from 'node:test';
+
+import { assertSeamless, browserAndServer, createClient, devnet, is, liveHeads, openBlank, scope } from './harness.mjs';
+
+/** How long after its cause has ended a client may be away from the head of the chain. */
+const RECOVERY_MS = 10_000;
+
+/**
+ * Waits until the client's head is a block that was made after `since` (Unix ms, by this machine's clock), which must
+ * be before `RECOVERY_MS` have passed. Returns how long it took.
+ */
+async function backAtTheHead(client, since) {
+    const deadline = since + RECOVERY_MS;
+    for (;;) {
+        const seen = client.events.length;
+        const { head, consensus } = await client.state();
+        if (head.timestamp > since && consensus === 'established') return Date.now() - since;
+        const left = deadline - Date.now();
+        assert.ok(left > 0, `not back within ${RECOVERY_MS} ms: ${consensus}, head ${head.blockNumber} of ${new Date(head.timestamp).toISOString()}\n${tail(client)}`);
+        await client.until(() => client.events.length > seen, 'anything', left).catch(() => {});
+    }
+}
+
+const tail = (client) => client.events.slice(-30).map((event) => JSON.stringify(event)).join('\n');
+
+/** Events of a type that have come since there were `from`. */
+const since = (client, from, type, fields) => client.events.slice(from).filter(is(type, fields));
+
+describe('a client that follows the chain', () => {
+    let shared;
+    let net;
+    const suite = scope();
+    before(async () => {
+        shared = await browserAndServer(suite);
+        net = await devnet(suite, { epochs: 1 });
+    });
+
+    async function following(t, prepare = async () => {}) {
+        const page = await openBlank(t, shared, prepare);
+        const client = await createClient(page, { network: net.network, peers: net.addresses });
+        await client.until(is('consensus', { state: 'established' }), 'consensus');
+        await client.until(is('trust', { level: 'verified' }), 'proof by signatures');
+        await liveHeads(client, 2);
+        assert.deepEqual(client.events.filter(is('stalled')), [], 'nothing to tell so far');
+        return { page, client };
+    }
+
+    test('survives that the browser goes offline', async (t) => {
+        const { page, client } = await following(t);
+        const from = client.events.length;
+        await page.context().setOffline(true);
+        await client.until(() => since(client, from, 'consensus', { state: 'offline' }).length, 'word of being offline');
+        await client.until(() => since(client, from, 'peer-left').length >= 3, 'all peers gone');
+        assert.equal((await client.state()).peers, 0);
+        await span(8_000);
+        assert.deepEqual(since(client, from, 'stalled'), [], 'offline is no stall');
+        const ended = Date.now();
+        await page.context().setOffline(false);
+        t.diagnostic(`back after ${await backAtTheHead(client, ended)} ms`);
+        const [stalled] = since(client, from, 'stalled');
+        assert.ok(stalled?.forMs >= 7_000, `it says how long it was away: ${JSON.stringify(stalled)}`);
+        assert.equal(stalled.action, 'redial');
+        assertSeamless(client.events);
+        assert.deepEqual(page.faults, []);
+    });
+
+    test('survives that its page is frozen', async (t) => {
+        const { page, client } = await following(t);
+        const from = client.events.length;
+        const session = await page.context().newCDPSession(page);
+        await session.send('Page.setWebLifecycleState', { state: 'frozen' });
+        // Long enough for nodes to give up on it: they ping every 15 s and wait 20 s.
+        await span(45_000);
+        assert.deepEqual(since(client, from, 'head').filter(({ at }) => at < Date.now() - 5_000).length < 5, true, 'it does not run');
+        const ended = Date.now();
+        await session.send('Page.setWebLifecycleState', { state: 'active' });
+        t.diagnostic(`back after ${await backAtTheHead(client, ended)} ms`);
+        const stalled = since(client, from, 'stalled');
+        assert.ok(stalled.some(({ forMs }) => forMs >= 40_000), `it says for how long: ${JSON.stringify(stalled)}`);
+        assertSeamless(client.events);
+        assert.deepEqual(page.faults, []);
+    });
+
+    test('survives that all peers die and come back', async (t) => {
+        const { page, client } = await following(t);
+        const from = client.events.length;
+        const died = Date.now();
+        await net.stopNodes();
+        const stalled = await client.until(() => since(client, from, 'stalled').length, 'word of the stall', 15_000).then(() => since(client, from, 'stalled')[0]);
+        t.diagnostic(`noticed ${stalled.at - died} ms after the order to stop`);
+        assert.equal(stalled.action, 'redial');
+        await client.until(() => since(client, from, 'consensus', { state: 'connecting' }).length, 'consensus lost');
+        await span(12_000);
+        await net.startNodes();
+        const ended = Date.now();
+        t.diagnostic(`back after ${await backAtTheHead(client, ended)} ms`);
+        assertSeamless(client.events);
+        assert.deepEqual(page.faults.filter((fault) => !fault.includes('ERR_CONNECTION')), []);
+    });
+
+    test('survives a clock that jumps, as after a sleep', async (t) => {
+        // The clocks of the page, not of this machine: both, the one of the day only, and back.
+        for (const [wall, steady] of [[600_000, 600_000], [600_000, 0], [-600_000, 0]]) {
+            const { page, client } = await following(t, (page) => page.addInitScript(jumpingClocks));
+            const from = client.events.length;
+            const ended = Date.now();
+            await page.evaluate(([wall, steady]) => window.jump(wall, steady), [wall, steady]);
+            t.diagnostic(`back after ${await backAtTheHead(client, ended)} ms`);
+            if (wall > 0) {
+                await client.until(() => since(client, from, 'stalled').length, 'word of the lost time', RECOVERY_MS);
+                assert.ok(since(client, from, 'stalled')[0].forMs >= 590_000);
+            }
+            await liveHeads(client, 5);
+            assert.equal((await client.state()).consensus, 'established');
+            assert.deepEqual(since(client, from, 'fallback'), []);
+            assertSeamless(client.events);
+            assert.deepEqual(page.faults, []);
+            await client.call('close');
+        }
+    });
+});
+
+/** Runs in the page, before anything else. */
+function jumpingClocks() {
+    const { now } = Date;
+    const { performance } = globalThis;
+    const steadyNow = performance.now.bind(performance);
+    const ahead = { wall: 0, steady: 0 };
+    Date.now = () => now() + ahead.wall;
+    performance.now = () => steadyNow() + ahead.steady;
+    globalThis.jump = (wall, steady) => {
+        ahead.wall += wall;
+        ahead.steady += steady;
+    };
+}
