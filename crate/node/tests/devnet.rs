@@ -22,6 +22,7 @@ use nimiq_network_interface::{
     network::{Network as _, NetworkEvent},
     peer_info::Services,
 };
+use nimiq_network_libp2p::PeerId;
 use nimiq_primitives::{coin::Coin, policy::Policy};
 use nimiq_utils::time::systemtime_to_timestamp;
 use pico_node::{
@@ -252,9 +253,13 @@ async fn a_node_says_when_its_port_is_in_use() {
     }
 }
 
-/// Subscribes to an address at one node, over a connection to that node only.
-async fn subscribe(prober: &Prober, address: &Address) -> BoxStream<'static, AddressNotification> {
-    let network = &prober.network;
+/// Subscribes a client to an address at one node.
+async fn subscribe(
+    client: &PicoClient,
+    peer: PeerId,
+    address: &Address,
+) -> BoxStream<'static, AddressNotification> {
+    let network = &client.network;
     let subtopic = network.local_peer_id().to_string();
     let notifications = network
         .subscribe_subtopic::<AddressSubscriptionTopic>(subtopic)
@@ -264,11 +269,7 @@ async fn subscribe(prober: &Prober, address: &Address) -> BoxStream<'static, Add
         operation: AddressSubscriptionOperation::Subscribe,
         addresses: vec![address.clone()],
     };
-    network
-        .request(request, prober.peer)
-        .await
-        .unwrap()
-        .unwrap();
+    network.request(request, peer).await.unwrap().unwrap();
     notifications.map(|(notification, _)| notification).boxed()
 }
 
@@ -303,8 +304,11 @@ async fn payments_are_made_found_and_told_at_every_pace() {
         let address = Address::from_user_friendly_address(&history.address).unwrap();
 
         // A node that is not the validator knows them all, in pages.
-        let prober = Prober::connect(devnet.nodes()[1].address()).await;
-        assert!(prober.services.contains(Services::TRANSACTION_INDEX));
+        let peer = devnet.nodes()[1].peer_id();
+        let client = PicoClient::start(devnet.addresses(), 2).await;
+        within(40, "establishing consensus", client.established()).await;
+        let network = &client.network;
+        assert!(network.peer_provides_services(peer, Services::TRANSACTION_INDEX));
         let mut found: Vec<Blake2bHash> = Vec::new();
         loop {
             let request = RequestTransactionReceiptsByAddress {
@@ -312,7 +316,7 @@ async fn payments_are_made_found_and_told_at_every_pace() {
                 max: None,
                 start_at: found.last().cloned(),
             };
-            let page = prober.network.request(request, prober.peer).await.unwrap();
+            let page = network.request(request, peer).await.unwrap();
             if page.receipts.is_empty() {
                 break;
             }
@@ -321,7 +325,7 @@ async fn payments_are_made_found_and_told_at_every_pace() {
         assert_eq!(found.iter().collect::<HashSet<_>>().len(), 1_000);
 
         // It tells of a new one as soon as it is in a block.
-        let mut told = subscribe(&prober, &address).await;
+        let mut told = subscribe(&client, peer, &address).await;
         let paid = devnet.pay(&address, Coin::from_u64_unchecked(123)).unwrap();
         let notification = within(20, "a notification", told.next()).await.unwrap();
         let (hash, number) = notification.receipts[0].clone();
@@ -330,12 +334,7 @@ async fn payments_are_made_found_and_told_at_every_pace() {
             hashes: vec![paid.clone()],
             block_number: None,
         };
-        let proof = prober
-            .network
-            .request(request, prober.peer)
-            .await
-            .unwrap()
-            .unwrap();
+        let proof = network.request(request, peer).await.unwrap().unwrap();
         assert_eq!(proof.block.block_number(), number);
         let root = proof.block.history_root().clone();
         assert_eq!(proof.proof.verify(root), Some(true));
