@@ -2,6 +2,8 @@
 //! directions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod state;
+
 use std::{fmt::Debug, sync::OnceLock};
 
 use nimiq_block::Block;
