@@ -72,7 +72,9 @@ impl ClientCore {
     #[wasm_bindgen(js_name = getElectedValidators, unchecked_return_type = "Promise<ElectedValidator[]>")]
     pub fn get_elected_validators(&self) -> Promise {
         let queries = self.queries().clone();
-        answered(async move { Ok(answer::elected(&queries.elected_validators()?)) }.boxed_local())
+        answered(
+            async move { Ok(answer::elected(&queries.elected_validators().await?)) }.boxed_local(),
+        )
     }
 
     /// A block by hash or number.

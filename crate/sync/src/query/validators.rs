@@ -64,15 +64,13 @@ impl<TNetwork: Network> Queries<TNetwork> {
     /// Who was elected for the current epoch, in the order of their slots.
     ///
     /// # Errors
-    /// [`QueryError::NoPeers`] while no election block is known.
-    pub fn elected_validators(&self) -> Result<Vec<ElectedValidator>, QueryError> {
-        let validators = self
-            .context()
-            .chain
-            .read(|chain| chain.validators().clone());
-        let validators = validators.ok_or_else(|| {
-            QueryError::NoPeers("no election block is known yet: the client has not synced".into())
-        })?;
+    /// [`QueryError::NoPeers`] if there is no consensus in time, [`QueryError::Closed`].
+    pub async fn elected_validators(&self) -> Result<Vec<ElectedValidator>, QueryError> {
+        self.while_running(self.established()).await?;
+        let chain = &self.context().chain;
+        let validators = chain.read(|chain| chain.validators().clone());
+        let validators = validators
+            .ok_or_else(|| QueryError::NoPeers("there is no chain at the moment".into()))?;
         Ok(validators
             .validators
             .iter()

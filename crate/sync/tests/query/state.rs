@@ -115,7 +115,7 @@ async fn stakers_and_validators_are_those_of_the_staking_contract() {
     assert_eq!(world.queries.staker(&nobody).await.unwrap().value, None);
     assert_eq!(world.queries.validator(&nobody).await.unwrap().value, None);
 
-    let elected = world.queries.elected_validators().unwrap();
+    let elected = world.queries.elected_validators().await.unwrap();
     assert_eq!(elected.len(), 1);
     assert_eq!(elected[0].address, keys.address);
     assert_eq!(
