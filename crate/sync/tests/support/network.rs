@@ -12,6 +12,8 @@ use std::{
 };
 
 use futures::{StreamExt, stream::BoxStream};
+use nimiq_hash::Blake2bHash;
+use nimiq_keys::Address;
 use nimiq_network_interface::{
     Multiaddr,
     network::{
@@ -23,7 +25,11 @@ use nimiq_network_interface::{
 use nimiq_serde::{Deserialize, Serialize};
 use nimiq_utils::tagged_signing::{TaggedKeyPair, TaggedSignable};
 use parking_lot::Mutex;
-use pico_sync::messages::{BlockHeaderMessage, BlockHeaderTopic};
+use pico_sync::messages::{
+    AddressNotification, AddressSubscriptionOperation, AddressSubscriptionTopic,
+    BlockHeaderMessage, BlockHeaderTopic, NotificationEvent, RequestSubscribeToAddress,
+    SubscribeToAddressesError,
+};
 use thiserror::Error;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio_stream::wrappers::{BroadcastStream, ReceiverStream};
@@ -81,6 +87,14 @@ struct State {
     /// Requests that were made, by peer and kind.
     requests: HashMap<(PeerId, &'static str), usize>,
     gossip: VecDeque<mpsc::Sender<(BlockHeaderMessage, MessageId)>>,
+    /// Who hears notifications of transactions, as they travel.
+    notified: Option<mpsc::Sender<(Vec<u8>, MessageId)>>,
+    /// Which addresses each connected peer was asked to notify of.
+    subscriptions: BTreeMap<PeerId, BTreeSet<Address>>,
+    /// What was published: topic, and the message as it travels.
+    published: Vec<(&'static str, Vec<u8>)>,
+    /// Whether nobody listens to what is published.
+    deaf: bool,
     in_flight: usize,
     most_in_flight: usize,
 }
@@ -130,7 +144,12 @@ impl MemoryNetwork {
 
     /// Closes the connection of a peer, as if the peer had done so.
     pub fn leave(&self, id: PeerId) {
-        let connection = self.state.lock().connections.remove(&id);
+        let connection = {
+            let mut state = self.state.lock();
+            // Nodes forget the subscriptions of those who leave.
+            state.subscriptions.remove(&id);
+            state.connections.remove(&id)
+        };
         if let Some(connection) = connection {
             connection.closed.send_replace(true);
             let _ = self.events.send(NetworkEvent::PeerLeft(id));
@@ -159,6 +178,47 @@ impl MemoryNetwork {
             let _ = sender.send((header.clone(), id)).await;
         }
         id
+    }
+
+    /// Notifies of transactions in blocks, as `source` would, if that is heard.
+    pub async fn notify(&self, source: PeerId, receipts: Vec<(Blake2bHash, u32)>) {
+        let id = MessageId {
+            number: self.messages.fetch_add(1, Ordering::Relaxed),
+            source,
+        };
+        let notification = AddressNotification {
+            event: NotificationEvent::BlockchainExtend,
+            receipts,
+        };
+        let sender = self.state.lock().notified.clone();
+        if let Some(sender) = sender {
+            let _ = sender.send((notification.serialize_to_vec(), id)).await;
+        }
+    }
+
+    /// Whether notifications are heard at all.
+    pub fn hears_notifications(&self) -> bool {
+        let state = self.state.lock();
+        state
+            .notified
+            .as_ref()
+            .is_some_and(|sender| !sender.is_closed())
+    }
+
+    /// The addresses that a peer notifies of.
+    pub fn subscribed_at(&self, id: PeerId) -> BTreeSet<Address> {
+        let state = self.state.lock();
+        state.subscriptions.get(&id).cloned().unwrap_or_default()
+    }
+
+    /// What was published, oldest first.
+    pub fn published(&self) -> Vec<(&'static str, Vec<u8>)> {
+        self.state.lock().published.clone()
+    }
+
+    /// Whether nobody listens to what is published.
+    pub fn set_deaf(&self, deaf: bool) {
+        self.state.lock().deaf = deaf;
     }
 
     /// What the engine made of a gossiped message, once it has made up its mind.
@@ -238,6 +298,46 @@ impl MemoryNetwork {
         Some((connection.peer.clone(), connection.closed.subscribe()))
     }
 
+    /// Keeps the subscriptions that a peer agrees to, as long as there are not too many.
+    fn noted(&self, question: &Question, id: PeerId, reply: Vec<u8>) -> Vec<u8> {
+        let agreed = Ok::<(), SubscribeToAddressesError>(()).serialize_to_vec();
+        let Some(request) = question.is::<RequestSubscribeToAddress>() else {
+            return reply;
+        };
+        if reply != agreed {
+            return reply;
+        }
+        let refused = |why: SubscribeToAddressesError| Err::<(), _>(why).serialize_to_vec();
+        let mut state = self.state.lock();
+        let mut addresses = state.subscriptions.get(&id).cloned().unwrap_or_default();
+        match request.operation {
+            AddressSubscriptionOperation::Subscribe => addresses.extend(request.addresses),
+            AddressSubscriptionOperation::Unsubscribe if addresses.is_empty() => {
+                return refused(SubscribeToAddressesError::InvalidOperation);
+            }
+            AddressSubscriptionOperation::Unsubscribe => {
+                addresses.retain(|address| !request.addresses.contains(address));
+            }
+        }
+        if addresses.len() > 250 {
+            return refused(SubscribeToAddressesError::TooManyAddresses);
+        }
+        state.subscriptions.insert(id, addresses);
+        drop(state);
+        self.changed.notify_waiters();
+        reply
+    }
+
+    /// Resolves once so many peers notify of an address.
+    pub async fn subscribed(&self, address: &Address, peers: usize) {
+        self.wait("a subscription", |state| {
+            let notifying = state.subscriptions.values();
+            let count = notifying.filter(|list| list.contains(address)).count();
+            (count >= peers).then_some(())
+        })
+        .await;
+    }
+
     async fn ask(&self, question: Question, id: PeerId) -> Result<Vec<u8>, RequestError> {
         let closed = || RequestError::OutboundRequest(OutboundRequestError::ConnectionClosed);
         let (peer, mut gone) = self.connection(id).ok_or_else(closed)?;
@@ -257,7 +357,7 @@ impl MemoryNetwork {
                     Err(closed())
                 }
                 Reply::Refused(error) => Err(RequestError::InboundRequest(error)),
-                reply => Ok(reply.to_bytes()),
+                reply => Ok(self.noted(&question, id, reply.to_bytes())),
             }
         };
         tokio::select! {
@@ -371,22 +471,40 @@ impl Network for MemoryNetwork {
         Err(Unsupported)
     }
 
-    async fn publish<T: Topic + Sync>(&self, _item: T::Item) -> Result<(), Unsupported> {
-        Err(Unsupported)
+    async fn publish<T: Topic + Sync>(&self, item: T::Item) -> Result<(), Unsupported> {
+        let mut state = self.state.lock();
+        if state.deaf || state.connections.is_empty() {
+            return Err(Unsupported);
+        }
+        state.published.push((T::NAME, item.serialize_to_vec()));
+        drop(state);
+        self.changed.notify_waiters();
+        Ok(())
     }
 
     async fn subscribe_subtopic<T: Topic + Sync>(
         &self,
-        _subtopic: String,
+        subtopic: String,
     ) -> Result<BoxStream<'static, (T::Item, MessageId)>, Unsupported> {
-        Err(Unsupported)
+        if T::NAME != AddressSubscriptionTopic::NAME || subtopic != PeerId(0).to_string() {
+            return Err(Unsupported);
+        }
+        let (sender, receiver) = mpsc::channel(T::BUFFER_SIZE);
+        self.state.lock().notified = Some(sender);
+        Ok(ReceiverStream::new(receiver)
+            .filter_map(|(bytes, id): (Vec<u8>, _)| async move {
+                let item = T::Item::deserialize_from_vec(&bytes).ok()?;
+                Some((item, id))
+            })
+            .boxed())
     }
 
     async fn unsubscribe_subtopic<T: Topic + Sync>(
         &self,
         _subtopic: String,
     ) -> Result<(), Unsupported> {
-        Err(Unsupported)
+        self.state.lock().notified = None;
+        Ok(())
     }
 
     async fn publish_subtopic<T: Topic + Sync>(

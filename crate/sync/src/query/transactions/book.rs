@@ -497,7 +497,7 @@ impl<TPeerId: Copy + Eq> Book<TPeerId> {
     }
 
     /// Transactions to publish once more, for peers that have come since.
-    pub(super) fn to_publish(&mut self) -> Vec<Transaction> {
+    pub(super) fn to_publish(&mut self, head: u32) -> Vec<Transaction> {
         let now = self.now;
         self.entries
             .values_mut()
@@ -505,6 +505,9 @@ impl<TPeerId: Copy + Eq> Book<TPeerId> {
                 entry.is_ours
                     && entry.stage == Stage::Open
                     && now - entry.published >= limits::REPUBLISH_AFTER.as_secs()
+                    && entry
+                        .transaction()
+                        .is_some_and(|transaction| head < check::last_block(transaction))
             })
             .filter_map(|entry| {
                 entry.published = now;

@@ -426,7 +426,7 @@ impl<TNetwork: Network> Follower<TNetwork> {
                 self.miss(address, since);
             }
         }
-        for transaction in self.book.to_publish() {
+        for transaction in self.book.to_publish(self.head) {
             let again = publish::again(self.queries.clone(), transaction);
             self.jobs.push(again.map(|()| Done::Republished).boxed());
         }
