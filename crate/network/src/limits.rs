@@ -22,6 +22,10 @@ pub const MAX_CONNECTIONS_PER_PEER: u32 = 5;
 /// Inbound streams of one connection whose protocol is still being negotiated; more are reset.
 pub const MAX_NEGOTIATING_STREAMS: usize = 32;
 
+/// Streams that a peer has opened on one connection and that nobody has looked at yet; more are reset.
+/// A peer that keeps to yamux stops there by itself.
+pub const MAX_UNTAKEN_STREAMS: usize = 256;
+
 /// How often each peer is pinged, and how long the answer may take (*protocol*).
 pub const PING_INTERVAL: Duration = Duration::from_secs(15);
 /// See [`PING_INTERVAL`]. One failed ping closes the connection.

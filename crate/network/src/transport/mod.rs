@@ -4,6 +4,7 @@
 
 #[cfg(target_family = "wasm")]
 mod browser;
+mod muxer;
 #[cfg(not(target_family = "wasm"))]
 mod native;
 
@@ -16,7 +17,7 @@ use libp2p::{
     PeerId, Transport,
     core::{muxing::StreamMuxerBox, transport::Boxed, upgrade::Version},
     identity::Keypair,
-    noise, swarm, yamux,
+    noise, swarm,
 };
 #[cfg(not(target_family = "wasm"))]
 use native as target;
@@ -69,7 +70,7 @@ where
         // V1: its lazy sibling sends data before the other side has agreed, which nodes don't expect.
         .upgrade(Version::V1)
         .authenticate(noise)
-        .multiplex(yamux::Config::default())
+        .multiplex(muxer::Config)
         .timeout(limits::UPGRADE_TIMEOUT)
         .boxed())
 }
