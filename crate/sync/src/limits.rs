@@ -125,6 +125,9 @@ pub const QUERY_MORE_PEERS_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long one question goes from peer to peer before it is given up.
 pub const QUERY_TIMEOUT: Duration = Duration::from_secs(40);
 
+/// How often a proof is begun anew because the chain that it leads to was given up meanwhile.
+pub const QUERY_CHAINS: usize = 3;
+
 /// How long one peer may take for one answer. Shorter than [`REQUEST_TIMEOUT`]: somebody is waiting,
 /// and there are others to ask.
 pub const QUERY_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -162,8 +165,9 @@ pub const TRIE_REQUESTS_IN_FLIGHT: usize = 4;
 /// longest keys, those of stakers, have 82 nibbles.
 pub const TRIE_NODES_PER_KEY: usize = 84;
 
-/// Election blocks whose proofs are remembered.
-pub const PROVEN_ELECTIONS: usize = 64;
+/// Macro blocks that are remembered as proven, by number and hash: 40 kB, and on the main network
+/// more than the batches of an epoch.
+pub const PROVEN_MACRO_BLOCKS: usize = 1024;
 
 // --- Transactions ---------------------------------------------------------------------------------
 
@@ -227,7 +231,7 @@ pub const MAX_WATCHERS: usize = 256;
 pub const MAX_WATCHED_ADDRESSES: usize = 250;
 
 /// Transactions that a watcher need not have taken in yet.
-pub const WATCH_BUFFER: usize = 4096;
+pub const WATCH_BUFFER: usize = 2048;
 
 /// Peers that notify us of an address: one that keeps silent hides nothing.
 pub const NOTIFIERS: usize = 3;

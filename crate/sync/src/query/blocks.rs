@@ -46,12 +46,22 @@ impl<TNetwork: Network> Queries<TNetwork> {
     /// [`QueryError::NotFound`] where the main chain has no such block, or where nobody has it any
     /// more: nodes keep all election blocks, but of the others only those of the last two epochs.
     pub async fn block(&self, id: BlockId) -> Result<Block, QueryError> {
+        let chain = &self.context().chain;
         let work = async {
-            self.established().await?;
-            match id {
-                BlockId::Number(number) => self.block_at(number).await,
-                BlockId::Hash(hash) => self.block_called(&hash).await,
+            for _ in 0..limits::QUERY_CHAINS {
+                self.established().await?;
+                let generation = chain.generation();
+                let block = match &id {
+                    BlockId::Number(number) => self.block_at(*number).await,
+                    BlockId::Hash(hash) => self.block_called(hash).await,
+                };
+                // A proof is worth nothing if the chain that it led to was given up meanwhile.
+                if chain.generation() == generation {
+                    return block;
+                }
             }
+            let reason = "the client changed its mind about the chain again and again";
+            Err(QueryError::Timeout(reason.into()))
         };
         self.while_running(work).await
     }
@@ -157,28 +167,31 @@ impl<TNetwork: Network> Queries<TNetwork> {
         if number == genesis.block_number {
             return Ok(genesis.hash);
         }
-        let generation = chain.generation();
-        let elections = &self.inner.elections;
-        if let Some(hash) = elections.get(generation, number) {
-            return Ok(hash);
-        }
         let known = |chain: &LightChain| {
             let hash = chain.election_at(number);
             (hash.cloned(), chain.election_head().clone())
         };
-        let head = match chain.read(known) {
-            Some((Some(hash), _)) => return Ok(hash),
-            Some((None, head)) => head,
-            None => {
-                let reason = "no election block is known yet";
-                return Err(QueryError::NoPeers(reason.into()));
-            }
+        let generation = chain.generation();
+        let Some((hash, head)) = chain.read(known) else {
+            let reason = "no election block is known yet";
+            return Err(QueryError::NoPeers(reason.into()));
         };
-        let (epoch, head) = (Policy::epoch_at(number), &head);
-        if !Policy::is_election_block_at(number) || number > head.block_number() {
+        if let Some(hash) = hash {
+            return Ok(hash);
+        }
+        // In this order: what `Policy` has to say of numbers goes for those of the chain only.
+        if number < genesis.block_number
+            || number > head.block_number()
+            || !Policy::is_election_block_at(number)
+        {
             let reason = format!("there is no election block {number}");
             return Err(QueryError::NotFound(reason));
         }
+        let proven = &self.inner.proven;
+        if let Some((_, hash)) = proven.first_in(generation, number, number) {
+            return Ok(hash);
+        }
+        let (epoch, head) = (Policy::epoch_at(number), &head);
         let hash = if interlink::hops(Policy::epoch_at(head.block_number()), epoch).is_empty() {
             interlink::follow(head, Vec::new(), epoch).map_err(|_| broken_head())?
         } else {
@@ -187,7 +200,7 @@ impl<TNetwork: Network> Queries<TNetwork> {
                 .await
                 .map_err(|failure| failure.into_error("no proof", QueryError::NotFound))?
         };
-        elections.put(generation, number, hash.clone());
+        proven.put(generation, number, hash.clone());
         Ok(hash)
     }
 
@@ -213,41 +226,53 @@ impl<TNetwork: Network> Queries<TNetwork> {
     }
 
     /// The main chain's block at `number`, which is no election block and not held: goes back from
-    /// the oldest block after it that is held, or from the election block that ends its epoch.
+    /// the nearest block after it that is held or proven, at the latest the election block that ends
+    /// its epoch.
     async fn walk_down_to(&self, number: u32) -> Result<Block, QueryError> {
-        let next_election = Policy::election_block_after(number);
-        let above = |chain: &LightChain| {
-            let mut blocks = chain.main_chain();
-            let block = blocks.find(|block| block.block_number() > number)?;
-            (block.block_number() <= next_election).then(|| block.clone())
-        };
-        let mut above = match self.context().chain.read(above).flatten() {
-            Some(block) => block,
-            None => {
-                let hash = self.election_hash(next_election).await?;
-                Block::Macro(self.macro_block(&hash).await?)
-            }
-        };
+        let generation = self.context().chain.generation();
+        let mut above = self.block_above(number, generation).await?;
         let plan = Plan::new::<RequestMissingBlocks>(Services::FULL_BLOCKS);
-        loop {
+        while above.block_number() > number {
             let target = above.parent_hash();
             let top = above.block_number().saturating_sub(1);
             let run = self
                 .ask_peers(plan, |peer| self.batch_down_from(peer, target, top))
                 .await
                 .map_err(|failure| pruned(number, failure))?;
-            let first = match run.first() {
-                // It goes down, so this ends.
-                Some(first) if first.block_number() <= top => first.clone(),
+            let wanted = |block: &&Block| block.block_number() == number;
+            let next = run.iter().find(wanted).or(run.first()).cloned();
+            if let Some(first) = run.into_iter().next() {
+                let hash = first.hash();
+                self.inner
+                    .proven
+                    .put(generation, first.block_number(), hash);
+            }
+            // It goes down, so this ends.
+            above = match next {
+                Some(next) if next.block_number() <= top => next,
                 _ => return Err(QueryError::ProofInvalid("no blocks".into())),
             };
-            if first.block_number() <= number {
-                let found = run.into_iter().find(|block| block.block_number() == number);
-                return found
-                    .ok_or_else(|| QueryError::NotFound(format!("there is no block {number}")));
-            }
-            above = first;
         }
+        Ok(above)
+    }
+
+    /// The nearest block from `number` on, in the same epoch, that is held or proven.
+    async fn block_above(&self, number: u32, generation: u64) -> Result<Block, QueryError> {
+        let end = Policy::election_block_after(number);
+        let held = |chain: &LightChain| {
+            let mut blocks = chain.main_chain();
+            let block = blocks.find(|block| block.block_number() > number)?;
+            (block.block_number() <= end).then(|| block.clone())
+        };
+        let held = self.context().chain.read(held).flatten();
+        let proven = self.inner.proven.first_in(generation, number, end);
+        let hash = match (held, proven) {
+            (Some(held), Some((proven, _))) if held.block_number() <= proven => return Ok(held),
+            (Some(held), None) => return Ok(held),
+            (_, Some((_, hash))) => hash,
+            (None, None) => self.election_hash(end).await?,
+        };
+        self.macro_block(&hash).await.map(Block::Macro)
     }
 
     /// The blocks from `target`, the one at `top`, down to the macro block before it, ascending.

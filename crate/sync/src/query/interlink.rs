@@ -7,9 +7,8 @@
 use nimiq_block::{Block, MacroBlock};
 use nimiq_hash::Blake2bHash;
 use nimiq_primitives::policy::Policy;
-use parking_lot::Mutex;
 
-use crate::{limits, requests};
+use crate::requests;
 
 /// Why blocks do not lead to the one in question.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -116,34 +115,6 @@ fn is_incomplete(proof: &[MacroBlock], hops: &[u32]) -> bool {
         })
 }
 
-/// Election blocks that were proven, so that they need not be again. They hold for one chain only.
-#[derive(Debug, Default)]
-pub(super) struct ProvenElections(Mutex<(u64, Vec<(u32, Blake2bHash)>)>);
-
-impl ProvenElections {
-    /// The hash of the election block at `number`, on the chain of this generation.
-    pub(super) fn get(&self, generation: u64, number: u32) -> Option<Blake2bHash> {
-        let known = self.0.lock();
-        if known.0 != generation {
-            return None;
-        }
-        let found = known.1.iter().find(|(other, _)| *other == number);
-        found.map(|(_, hash)| hash.clone())
-    }
-
-    pub(super) fn put(&self, generation: u64, number: u32, hash: Blake2bHash) {
-        let mut known = self.0.lock();
-        if known.0 != generation {
-            *known = (generation, Vec::new());
-        }
-        known.1.retain(|(other, _)| *other != number);
-        if known.1.len() >= limits::PROVEN_ELECTIONS {
-            known.1.remove(0);
-        }
-        known.1.push((number, hash));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,20 +135,5 @@ mod tests {
                 assert!(hops.len() <= 2 * from.ilog2() as usize, "{from} to {to}");
             }
         }
-    }
-
-    #[test]
-    fn proven_elections_are_bounded_and_of_one_chain() {
-        let known = ProvenElections::default();
-        let hash = Blake2bHash::default();
-        for number in 0..=u32::try_from(limits::PROVEN_ELECTIONS).unwrap_or(0) {
-            known.put(0, number, hash.clone());
-        }
-        assert_eq!(known.get(0, 0), None);
-        assert_eq!(known.get(0, 1), Some(hash.clone()));
-        assert_eq!(known.get(1, 1), None);
-        known.put(1, 7, hash.clone());
-        assert_eq!(known.get(1, 1), None);
-        assert_eq!(known.get(1, 7), Some(hash));
     }
 }

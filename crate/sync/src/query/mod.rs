@@ -12,6 +12,7 @@ mod error;
 mod gather;
 mod interlink;
 mod peers;
+mod proven;
 mod transactions;
 mod trie;
 mod validators;
@@ -86,7 +87,7 @@ struct Inner<TNetwork: Network> {
     standing: watch::Receiver<Standing<TNetwork::PeerId>>,
     desk: Desk<TNetwork::PeerId>,
     gathering: gather::Gathering,
-    elections: interlink::ProvenElections,
+    proven: proven::ProvenMacros,
     following: transactions::Following,
 }
 
@@ -145,7 +146,7 @@ impl<TNetwork: Network> Queries<TNetwork> {
                 standing,
                 desk: Desk::new(),
                 gathering: gather::Gathering::default(),
-                elections: interlink::ProvenElections::default(),
+                proven: proven::ProvenMacros::default(),
                 following: transactions::Following::default(),
             }),
         }

@@ -95,6 +95,37 @@ async fn every_block_of_the_chain_is_found() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_way_to_a_block_is_walked_once() {
+    let world = young_world().await;
+    let count = |kind| -> usize {
+        let peers = world.network_peers().into_iter();
+        peers
+            .map(|peer| world.network.requests_to(peer, kind))
+            .sum()
+    };
+    // Down through a whole epoch.
+    let first = election(EPOCHS - 2) + 3;
+    assert_found(&world, first).await;
+    let walked = count("missing");
+    assert!(walked >= (EPOCH / BATCH) as usize);
+    // From now on each batch is a step away, and each checkpoint known.
+    for number in [first, first + BATCH, first + 2 * BATCH] {
+        let before = count("missing");
+        world.queries.block(BlockId::Number(number)).await.unwrap();
+        assert_eq!(count("missing"), before + 1);
+    }
+    let before = count("missing");
+    let checkpoint = election(EPOCHS - 2) + BATCH;
+    world
+        .queries
+        .block(BlockId::Number(checkpoint))
+        .await
+        .unwrap();
+    assert_eq!(count("missing"), before);
+    world.finish(&[]).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn elections_that_were_walked_need_no_proof() {
     let mut world = World::begin(with_peers(2));
     world.add_node();
