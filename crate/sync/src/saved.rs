@@ -197,7 +197,10 @@ impl SavedChain {
         let own = (self.election.block_number(), self.election.hash());
         let ascending = self.elections.windows(2).all(|pair| pair[0].0 < pair[1].0);
         let plausible = ascending
-            && !self.checkpoint.as_ref().is_some_and(MacroBlock::is_election)
+            && !self
+                .checkpoint
+                .as_ref()
+                .is_some_and(MacroBlock::is_election)
             && self.elections.len() <= limits::REMEMBERED_ELECTIONS
             && self.elections.last() == Some(&own)
             && self.elections.iter().all(|(number, _)| {
@@ -207,9 +210,7 @@ impl SavedChain {
         if plausible {
             Ok(())
         } else {
-            Err(SavedError::Invalid(
-                "they don't belong together".into(),
-            ))
+            Err(SavedError::Invalid("they don't belong together".into()))
         }
     }
 

@@ -50,6 +50,8 @@ pub(crate) struct SharedChain {
     root: Arc<Anchor>,
     /// Where it starts now.
     anchor: Arc<RwLock<Anchor>>,
+    /// Held by whoever moves the chain forward block by block.
+    turn: Arc<tokio::sync::Mutex<()>>,
     pub(crate) clock: Clock,
     /// `None` for a chain that is walked in the background, of which nobody is told.
     events: Option<EventBus>,
@@ -77,10 +79,16 @@ impl SharedChain {
             params,
             root: Arc::new(anchor.clone()),
             anchor: Arc::new(RwLock::new(anchor)),
+            turn: Arc::default(),
             clock,
             events,
             changes: watch::Sender::new(0),
         }
+    }
+
+    /// Resolves when nobody else moves the chain forward by macro blocks, until the guard is dropped.
+    pub(crate) async fn turn(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        self.turn.clone().lock_owned().await
     }
 
     /// The block that trust starts from.

@@ -120,6 +120,8 @@ impl<TNetwork: Network> Consensus<TNetwork> {
 
     pub(super) fn handle_fault(&mut self, peer: TNetwork::PeerId, fault: &PeerFault) {
         match fault {
+            // Its block may be valid, and the chain that it is held against not.
+            PeerFault::Lied(_) if self.put_on_trial(peer) => self.leave_live(&peer),
             PeerFault::Lied(why) => self.ban(peer, why),
             PeerFault::Failed(why) => self.drop_peer(peer, CloseReason::Error, why),
             PeerFault::Lacks(_) => self.look_again(peer),

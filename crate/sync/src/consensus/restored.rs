@@ -144,9 +144,12 @@ impl<TNetwork: Network> Consensus<TNetwork> {
         }
     }
 
-    /// Ends the trial if the sync goes on from the restored chain, which others stand by now.
+    /// Ends the trial if the sync goes on from the restored chain, which enough peers stand by now, and
+    /// on which a block has been accepted: only that shows that the validators are the right ones, down
+    /// to their signing keys, which the hash of an election block does not cover in its first version.
     pub(super) fn end_trial_if_resumed(&mut self) {
-        if self.trial.as_ref().is_some_and(|trial| trial.resumed) {
+        let resumed = self.trial.as_ref().is_some_and(|trial| trial.resumed);
+        if resumed && self.context.chain.read(|chain| chain.head().is_micro()) == Some(true) {
             self.end_trial();
         }
     }

@@ -415,6 +415,8 @@ async fn advance<TNetwork: Network>(
     block: MacroBlock,
 ) -> Option<Verdict> {
     let number = block.block_number();
+    // Peers that are looked at side by side name the same blocks, whose signatures are checked once.
+    let _turn = context.chain.turn().await;
     let ours = context.chain.heads()?;
     if number < ours.macro_head.number {
         let known = context
