@@ -6,11 +6,12 @@ import { EventHub } from './events.js';
 import { Instance } from './instance.js';
 import { Keeper } from './keeper.js';
 import { watchPage } from './lifecycle.js';
+import { logSink } from './log.js';
 import { compiledModule } from './module.js';
 import { ClientStorage } from './storage.js';
 import { TransactionIterator } from './transactions.js';
 import type {
-    Account, Block, ClientOptions, ClientState, ElectedValidator, HistoryOptions, LogLevel, LogRecord, Network, PeerInfo, ReadyOptions,
+    Account, Block, ClientOptions, ClientState, ElectedValidator, HistoryOptions, LogLevel, Network, PeerInfo, ReadyOptions,
     Staker, SyncEvent, TransactionDetails, UnlistedEvent, Validator, WaitOptions,
 } from './types.js';
 import { VerificationWorker } from './verifier.js';
@@ -185,7 +186,7 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
         return this.getAccounts([address]).then(([account]) => account as Account);
     }
 
-    /** As `getAccount`, for many at once, in the same order. */
+    /** As `getAccount`, for up to 10,000 at once, in the same order. */
     getAccounts(addresses: string[]): Promise<Account[]> {
         return this.#ask((core) => core.getAccounts(addresses));
     }
@@ -229,8 +230,9 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
 
     /**
      * Transactions that touch the addresses, from now on: each is yielded once for each state that it reaches, proven
-     * before it is. Those sent through this client are yielded as `pending` first. None is lost while the reader is slow.
-     * `break`/`return()` ends the watch; it ends by itself when the client closes.
+     * before it is. Those sent through this client are yielded as `pending` first. A reader may take its time: only with
+     * more than 4096 unread does it get the error `timeout`, and none goes missing silently. `break`/`return()` ends the
+     * watch, and so does closing the client. At most 250 addresses can be watched at a time.
      */
     watchAddresses(addresses: string[]): AsyncIterableIterator<TransactionDetails> {
         const read = this.#open((core) => core.watchAddresses(addresses));
@@ -457,26 +459,4 @@ function nextTask(): Promise<void> {
 
 function closed(): PicoSyncError {
     return new PicoSyncError('closed', 'The client is closed.');
-}
-
-/** Where log records go: to the page's function, else to the console. */
-function logSink(logger?: (record: LogRecord) => void): Bridge['log'] {
-    if (!logger) {
-        return (level, target, message) => {
-            const method = level === 'trace' ? 'debug' : level;
-            console[method](`${target}: ${message}`);
-        };
-    }
-    return (level, target, message) => {
-        // Not at once: the core is in the middle of something, and the page's function may call it.
-        queueMicrotask(() => {
-            try {
-                logger({ level, target, message });
-            } catch (error) {
-                // The page's own error, shown as such.
-                if (typeof reportError === 'function') reportError(error);
-                else console.error(error);
-            }
-        });
-    };
 }

@@ -116,8 +116,10 @@ export class ClientStorage {
 
     /** Resolves when all that was to be written is, or can't be. */
     async close(): Promise<void> {
-        const written = Promise.all(this.#writing).then(() => undefined);
-        await within(WRITE_TIMEOUT, written, () => {}).catch(() => {});
+        if (this.#writing.size > 0) {
+            const written = Promise.all(this.#writing).then(() => undefined);
+            await within(WRITE_TIMEOUT, written, () => {}).catch(() => {});
+        }
         this.#abandon();
     }
 

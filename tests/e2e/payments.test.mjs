@@ -61,7 +61,7 @@ describe('payments', { timeout: 400_000 }, () => {
         shared = await browserAndServer(suite);
         net = await devnet(suite, { epochs: 1 });
     });
-    const options = () => ({ network: net.network, peers: net.addresses, storage: 'memory' });
+    const options = () => ({ network: net.network, peers: net.addresses });
     /** A page with the wallet, and so many clients that are ready: `window.pico.clients`. */
     const openWallet = async (t, clients = 1) => {
         const page = await openBlank(t, shared);

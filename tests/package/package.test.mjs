@@ -102,7 +102,16 @@ describe('a client', { timeout: 120_000 }, () => {
             const client = await api.PicoSyncClient.create({ network: 'unit-albatross', peers: [] });
             const started = client.state;
             const events = collect(client);
-            const pending = [client.ready(), client.ready({ trust: 'verified' })].map(outcome);
+            const nobody = 'NQ07 0000 0000 0000 0000 0000 0000 0000 0000';
+            const pending = [
+                client.ready(),
+                client.ready({ trust: 'verified' }),
+                client.getAccounts([nobody]),
+                client.getBlock(200),
+                client.waitForTransaction('ab'.repeat(32), { timeoutMs: 1e6 }),
+                client.transactionsByAddress(nobody).next(),
+            ].map(outcome);
+            const watched = collect(client.watchAddresses([nobody]));
             const peers = client.peers();
             const during = open_();
             await Promise.all([client.close(), client.close()]);
@@ -114,7 +123,18 @@ describe('a client', { timeout: 120_000 }, () => {
                 events: await events,
                 pending: await Promise.all(pending),
                 closed: client.state,
-                late: await Promise.all([client.ready(), client.connect('/ip4/127.0.0.1/tcp/1/ws'), client.disconnect('x')].map(outcome)),
+                watched: await watched,
+                late: await Promise.all(
+                    [
+                        client.ready(),
+                        client.connect('/ip4/127.0.0.1/tcp/1/ws'),
+                        client.disconnect('x'),
+                        client.getAccount(nobody),
+                        client.sendTransaction('00'),
+                        client.waitForTransaction('ab'.repeat(32), { timeoutMs: 1e6 }),
+                        client.watchAddresses([nobody]).next(),
+                    ].map(outcome),
+                ),
                 log: await outcome((async () => client.setLogLevel('info'))()),
                 peersAfter: client.peers(),
                 eventsAfter: await collect(client.events()),
@@ -134,6 +154,7 @@ describe('a client', { timeout: 120_000 }, () => {
         assert.deepEqual(result.events.at(-1).state, 'closed');
         assert.ok(result.events.every(({ at }) => at > 1.6e12));
         for (const { ours, code } of [...result.pending, ...result.late, result.log]) assert.deepEqual([ours, code], [true, 'closed']);
+        assert.deepEqual(result.watched, []);
         assert.deepEqual(result.peersAfter, []);
         assert.deepEqual(result.eventsAfter, []);
         assert.deepEqual(result.open, nothingOpen);
@@ -261,7 +282,18 @@ describe('a crash', { timeout: 60_000 }, () => {
                     };
                     globalThis.client = client;
                     globalThis.other = other;
-                    globalThis.ends = Promise.all([read(), client.ready(), client.ready({ trust: 'verified', timeoutMs: 1e6 })].map(outcome));
+                    const nobody = 'NQ07 0000 0000 0000 0000 0000 0000 0000 0000';
+                    globalThis.watch = client.watchAddresses([nobody]);
+                    globalThis.ends = Promise.all(
+                        [
+                            read(),
+                            client.ready(),
+                            client.ready({ trust: 'verified', timeoutMs: 1e6 }),
+                            client.getAccount(nobody),
+                            client.waitForTransaction('ab'.repeat(32), { timeoutMs: 1e6 }),
+                            watch.next(),
+                        ].map(outcome),
+                    );
                 }, peer.address);
                 await peer.accepted();
                 await page.evaluate(() => {
@@ -280,7 +312,11 @@ describe('a crash', { timeout: 60_000 }, () => {
                 const afterwards = await page.evaluate(async () => {
                     Crypto.prototype.getRandomValues = random;
                     const outcome = (promise) => promise.then((value) => ({ value }), ({ code }) => ({ code }));
-                    const late = await Promise.all([client.ready(), client.connect('/ip4/127.0.0.1/tcp/1/ws'), client.events().next()].map(outcome));
+                    const late = await Promise.all(
+                        [client.ready(), client.connect('/ip4/127.0.0.1/tcp/1/ws'), client.events().next(), client.getBlock(200)].map(outcome),
+                    );
+                    // There is nothing left to free, and trying does no harm.
+                    await watch.return();
                     const state = client.state;
                     await client.close();
                     const second = await api.PicoSyncClient.create({ network: 'main-albatross', peers: [] });
@@ -288,7 +324,7 @@ describe('a crash', { timeout: 60_000 }, () => {
                     await Promise.all([other.close(), second.close()]);
                     return { late, states, open: open_() };
                 });
-                assert.deepEqual(afterwards.late, [{ code: 'crashed' }, { code: 'crashed' }, { code: 'crashed' }]);
+                assert.deepEqual(afterwards.late, Array(4).fill({ code: 'crashed' }));
                 assert.deepEqual(afterwards.states, ['closed', 'connecting', 'connecting']);
                 assert.deepEqual(afterwards.open, nothingOpen);
                 assert.deepEqual(errors, []);

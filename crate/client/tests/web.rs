@@ -1,10 +1,12 @@
-//! What only a browser can show: conversion of real JavaScript values, jobs in wasm, log records, timers.
+//! What only a browser can show: conversion of real JavaScript values, jobs in wasm, log records, timers,
+//! promises.
 #![cfg(target_family = "wasm")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use js_sys::{Function, Reflect};
+use js_sys::{Function, Promise, Reflect};
 use pico_sync_client::{Bridge, ClientCore, set_panic_handler, start_verifier, verify_job};
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_browser);
@@ -26,7 +28,7 @@ fn bridge() -> Bridge {
 }
 
 fn refusal(options: &str) -> (String, String) {
-    let error = ClientCore::create(&eval(options), &bridge())
+    let error = ClientCore::create(&eval(options), &bridge(), &JsValue::UNDEFINED)
         .err()
         .expect("refused");
     (
@@ -73,6 +75,7 @@ fn what_a_getter_throws_is_passed_on() {
     let error = ClientCore::create(
         &eval("{ get mode() { throw new RangeError('mine') } }"),
         &bridge(),
+        &JsValue::UNDEFINED,
     );
     let error = error.err().expect("refused");
     assert_eq!(
@@ -91,6 +94,83 @@ fn jobs_that_are_none_are_refused() {
         let error = verify_job(job).unwrap_err();
         assert_eq!(get(&error, "code"), JsValue::from_str("worker"));
     }
+}
+
+/// The code of the error that `promise` is rejected with.
+async fn rejection(promise: Promise) -> String {
+    let error = JsFuture::from(promise).await.expect_err("rejected");
+    assert!(get(&error, "message").is_string());
+    get(&error, "code").as_string().unwrap()
+}
+
+/// All that takes a running client, in one test: an instance has one client at most.
+#[wasm_bindgen_test]
+async fn questions_are_answered_with_promises() {
+    let options = eval("{ network: 'unit-albatross', peers: [] }");
+    let core = ClientCore::create(&options, &bridge(), &JsValue::UNDEFINED).unwrap();
+
+    // What is wrong with an argument is a rejection, or thrown where there is no promise.
+    let wrong = eval("[5n, {}, 'nobody']");
+    assert_eq!(
+        rejection(core.get_accounts(&wrong)).await,
+        "invalid-address"
+    );
+    assert_eq!(
+        rejection(core.get_accounts(&eval("{}"))).await,
+        "invalid-options"
+    );
+    assert_eq!(
+        rejection(core.get_validator(&eval("Symbol()"))).await,
+        "invalid-address"
+    );
+    assert_eq!(
+        rejection(core.get_block(&eval("200n"))).await,
+        "invalid-options"
+    );
+    assert_eq!(
+        rejection(core.get_transaction(&JsValue::NULL)).await,
+        "invalid-options"
+    );
+    let raw = eval("new Uint8Array([1, 2, 3])");
+    assert_eq!(
+        rejection(core.send_transaction(&raw)).await,
+        "invalid-transaction"
+    );
+    let nobody = eval("'NQ07 0000 0000 0000 0000 0000 0000 0000 0000'");
+    let error = core
+        .transactions_by_address(
+            &nobody,
+            &eval("{ get limit() { throw new RangeError('mine') } }"),
+        )
+        .err()
+        .expect("refused");
+    assert_eq!(
+        String::from(error.unchecked_into::<js_sys::Error>().message()),
+        "mine"
+    );
+    let error = core.watch_addresses(&nobody).err().expect("refused");
+    assert_eq!(get(&error, "code"), JsValue::from_str("invalid-options"));
+
+    // Whoever waits is let go when the reader is freed.
+    let addresses = js_sys::Array::of1(&nobody);
+    let reader = core.watch_addresses(&addresses).unwrap();
+    let waiting = reader.next();
+    drop(reader);
+    assert!(JsFuture::from(waiting).await.unwrap().is_undefined());
+
+    // And told when the client closes.
+    let reader = core.watch_addresses(&addresses).unwrap();
+    let waiting = [
+        reader.next(),
+        core.get_accounts(&addresses),
+        core.get_elected_validators(),
+    ];
+    let closed = core.close();
+    for promise in waiting {
+        assert_eq!(rejection(promise).await, "closed");
+    }
+    JsFuture::from(closed).await.unwrap();
+    assert!(JsFuture::from(reader.next()).await.unwrap().is_undefined());
 }
 
 #[wasm_bindgen_test]
