@@ -73,33 +73,56 @@ export async function openBlank(t, { browser, server }, prepare = async () => {}
  *
  * - `events`: those so far; `until(test, what)`: the first one, also of those past, for which `test` holds;
  * - `state()`, `peers()`, `call(method, ...args)`: of the client;
+ * - `ask(method, ...args)`: like `call`, but gives the value itself and rejects with the error;
+ * - `all(method, ...args)`: everything that an async iterator of the client yields;
+ * - `read(method, ...args)`: follows one; a handle with `events` (what it has yielded), `until`, `ended` and `stop()`;
  * - `ended`: resolves when its iterator does, with the error it threw, if any.
  *
  * Rejects with an error of the same `name`, `code` and `message` when `create` does; `typed` says whether it is a
  * `PicoSyncError`.
  */
 export async function createClient(page, options) {
-    const feed = new Feed();
-    const binding = `feed${(page.feeds = (page.feeds ?? 0) + 1)}`;
-    await page.exposeBinding(binding, (_, event) => feed.take(event));
+    const { feed, binding } = await openFeed(page);
     const result = await page.evaluate(([binding, options]) => window.pico.create(binding, options), [binding, options]);
     if (result.error) throw Object.assign(new Error(result.error.message), result.error);
     const { id } = result;
     return {
-        events: feed.events,
-        until: (test, what, ms) => feed.until(test, what, ms),
-        ended: feed.ended,
+        ...feed.handle,
         state: () => page.evaluate((id) => window.pico.clients[id].state, id),
         peers: () => page.evaluate((id) => window.pico.clients[id].peers(), id),
         call: (method, ...args) => page.evaluate(([id, method, args]) => window.pico.call(id, method, args), [id, method, args]),
+        ask: async (method, ...args) => valueOf(await page.evaluate(([id, method, args]) => window.pico.call(id, method, args), [id, method, args])),
+        all: async (method, ...args) => valueOf(await page.evaluate(([id, method, args]) => window.pico.collect(id, method, args), [id, method, args])),
+        read: async (method, ...args) => {
+            const { feed, binding } = await openFeed(page);
+            const reader = await page.evaluate(([binding, id, method, args]) => window.pico.read(binding, id, method, args), [binding, id, method, args]);
+            return { ...feed.handle, stop: () => page.evaluate((reader) => window.pico.stop(reader), reader) };
+        },
     };
 }
+
+function valueOf({ value, error }) {
+    if (error) throw Object.assign(new Error(error.message), error);
+    return value;
+}
+
+/** A feed that the page can hand things to. */
+async function openFeed(page) {
+    const feed = new Feed();
+    const binding = `feed${(page.feeds = (page.feeds ?? 0) + 1)}`;
+    await page.exposeBinding(binding, (_, event) => feed.take(event));
+    return { feed, binding };
+}
+
+/** As JSON, which has no word for large numbers. */
+const show = (event) => JSON.stringify(event, (_, value) => (typeof value === 'bigint' ? `${value}` : value));
 
 class Feed {
     events = [];
     #waiting = new Set();
     #end;
     ended = new Promise((resolve) => (this.#end = resolve));
+    handle = { events: this.events, until: (test, what, ms) => this.until(test, what, ms), ended: this.ended };
 
     take(event) {
         if (event.ended) return this.#end(event.error);
@@ -113,7 +136,7 @@ class Feed {
         return new Promise((resolve, reject) => {
             const timer = setTimeout(() => {
                 this.#waiting.delete(look);
-                reject(new Error(`no ${what} within ${ms / 1000} s; events so far:\n${this.events.map((e) => JSON.stringify(e)).join('\n')}`));
+                reject(new Error(`no ${what} within ${ms / 1000} s; events so far:\n${this.events.map(show).join('\n')}`));
             }, ms);
             const look = (event) => {
                 if (!test(event)) return;

@@ -3,16 +3,17 @@
 import { PicoSyncClient, PicoSyncError } from '/dist/index.js';
 
 const clients = [];
+const readers = [];
 
 /** What of an error can cross to the test. */
 function plain(error) {
     return { name: error?.name, code: error?.code, message: String(error?.message ?? error), typed: error instanceof PicoSyncError };
 }
 
-async function follow(client, report) {
-    // Subscribed before `create` gives back control to anyone else: nothing is missed.
+async function follow(iterable, report) {
+    // A client's events are subscribed to before `create` gives back control to anyone else: nothing is missed.
     try {
-        for await (const event of client) report(event);
+        for await (const item of iterable) report(item);
         report({ ended: true });
     } catch (error) {
         report({ ended: true, error: plain(error) });
@@ -33,6 +34,26 @@ window.pico = {
         } catch (error) {
             return { error: plain(error) };
         }
+    },
+    /** What an async iterator of a client yields, in an array. Errors as by `call`. */
+    async collect(id, method, args) {
+        try {
+            const value = [];
+            for await (const item of clients[id][method](...args)) value.push(item);
+            return { value };
+        } catch (error) {
+            return { error: plain(error) };
+        }
+    },
+    /** Hands on what an async iterator of a client yields, as it comes. Returns what `stop` takes. */
+    read(binding, id, method, args) {
+        const iterator = clients[id][method](...args);
+        void follow(iterator, window[binding]);
+        return readers.push(iterator) - 1;
+    },
+    /** Ends what `read` began. */
+    async stop(reader) {
+        await readers[reader].return();
     },
     /** Calls a method; errors come back as values, so that tests see their code. */
     async call(id, method, args) {

@@ -1,0 +1,172 @@
+// One peer among three honest nodes that syncs honestly and lies when asked, each lie in its own devnet: every answer is
+// right all the same, and who can be shown to have lied is banned.
+
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+
+import { peerIdOf } from '../../scripts/lib/devnet.mjs';
+import { PATIENCE_MS, browserAndServer, createClient, devnet, is, liveHeads, openBlank, scope } from './harness.mjs';
+
+/** Epochs that exist at the start: enough for proofs of old election blocks to have a hop in them. */
+const EPOCHS = 5;
+/** Transactions that exist at the start. */
+const PREFILLED = 40;
+/** Of unit-albatross: the number of the first block after genesis. */
+const FIRST_BLOCK = 201;
+const BLOCKS_PER_EPOCH = 128;
+/** Payments that come on top, in Luna. */
+const PAYMENTS = [70_001, 70_002];
+
+describe('a peer that lies when asked', () => {
+    let shared;
+    const suite = scope();
+    before(async () => {
+        shared = await browserAndServer(suite);
+    });
+
+    /** A client that knows the liar and the honest nodes, on a chain with payments both old and new. */
+    async function meet(t, adversary) {
+        const net = await devnet(t, { epochs: EPOCHS, transactions: PREFILLED, adversary });
+        const page = await openBlank(t, shared);
+        const client = await createClient(page, { network: net.network, peers: net.addresses, storage: 'memory' });
+        const liar = peerIdOf(net.liars[0]);
+        const paid = [];
+        for (const luna of PAYMENTS) paid.push(await net.pay(net.history.address, luna));
+        await client.until(is('macro-sync', { outcome: 'good', peerId: liar }), 'the liar being found good');
+        await client.until(is('consensus', { state: 'established' }), 'consensus');
+        for (const hash of paid) await client.ask('waitForTransaction', hash, { timeoutMs: PATIENCE_MS });
+        return { net, page, client, paid, liar };
+    }
+
+    /** Asks time and again, by which every peer has its turn, until the liar is dropped. Each answer is checked. */
+    async function untilBanned({ client, page, liar }, ask) {
+        const gone = is('peer-left', { peerId: liar });
+        const deadline = Date.now() + PATIENCE_MS;
+        for (let round = 0; !client.events.some(gone); round++) {
+            assert.ok(Date.now() < deadline, `the liar is still there after ${round} questions`);
+            await ask(round);
+        }
+        // One that must come from an honest peer.
+        await ask(0);
+        const { reason } = client.events.find(gone);
+        assert.match(reason, /lie|lying|malicious|banned/i);
+        await stillWell({ client, page });
+        return reason;
+    }
+
+    async function stillWell({ client, page }) {
+        await liveHeads(client, 2);
+        assert.equal((await client.state()).consensus, 'established');
+        assert.deepEqual(client.events.filter(is('fallback')), []);
+        assert.deepEqual(page.faults, []);
+    }
+
+    /** What the questions are, each with a check of its answer. */
+    const questions = {
+        async accounts({ net, client }) {
+            const absent = 'NQ07 0000 0000 0000 0000 0000 0000 0000 0000';
+            const [account, nobody] = await client.ask('getAccounts', [net.history.address, absent]);
+            assert.equal(account.balance, historyBalance());
+            assert.equal(account.type, 'basic');
+            assert.equal(nobody.balance, 0n);
+            assert.ok(account.blockNumber >= net.head);
+        },
+        async transactions({ net, client, paid }) {
+            for (const [i, hash] of paid.entries()) {
+                const details = await client.ask('getTransaction', hash);
+                assert.equal(details?.hash, hash);
+                assert.equal(details.value, BigInt(PAYMENTS[i]));
+                assert.equal(details.executed, true);
+                assert.equal(details.recipient, net.history.address);
+                assert.ok(['included', 'finalized'].includes(details.state), details.state);
+            }
+        },
+        async history({ net, client, paid }) {
+            const found = await client.all('transactionsByAddress', net.history.address);
+            assert.equal(found.length, PREFILLED + paid.length);
+            assert.equal(new Set(found.map(({ hash }) => hash)).size, found.length);
+            assert.deepEqual(new Set(found.slice(0, paid.length).map(({ hash }) => hash)), new Set(paid));
+            assert.ok(found.every(({ sender, recipient }) => [sender, recipient].includes(net.history.address)));
+        },
+        async oldElectionBlock({ client }) {
+            const number = FIRST_BLOCK + BLOCKS_PER_EPOCH - 1;
+            const block = await client.ask('getBlock', number);
+            assert.deepEqual([block.blockNumber, block.type, block.election], [number, 'macro', true]);
+        },
+        async oldBlock({ client }, round) {
+            // Another one each time, as the client may remember.
+            const number = FIRST_BLOCK + 3 * BLOCKS_PER_EPOCH + 5 + round;
+            const block = await client.ask('getBlock', number);
+            assert.equal(block.blockNumber, number);
+            assert.deepEqual(await client.ask('getBlock', block.hash), block);
+        },
+    };
+
+    for (const [question, adversaries] of Object.entries({
+        accounts: ['wrong-balance', 'forged-state', 'old-state-root', 'other-account', 'says-absent'],
+        transactions: ['wrong-history-proof', 'forged-transaction', 'forged-execution', 'other-transaction', 'forged-history'],
+        history: ['forged-receipts', 'foreign-receipts'],
+        oldElectionBlock: ['wrong-blocks-proof', 'forged-blocks-proof'],
+        oldBlock: ['wrong-old-block'],
+    })) {
+        for (const adversary of adversaries) {
+            test(`${adversary}: banned, the answer comes from an honest one`, async (t) => {
+                const scene = await meet(t, adversary);
+                t.diagnostic(await untilBanned(scene, (round) => questions[question](scene, round)));
+            });
+        }
+    }
+
+    for (const adversary of ['forged-notification', 'foreign-notification']) {
+        test(`${adversary}: banned, and nothing is told but what is true`, async (t) => {
+            const scene = await meet(t, adversary);
+            const { net, client, liar } = scene;
+            const watch = await client.read('watchAddresses', [net.history.address]);
+            await client.until(is('peer-left', { peerId: liar }), 'the liar being dropped');
+            const hash = await net.pay(net.history.address, 70_003);
+            await watch.until((details) => details.hash === hash && details.state === 'included', 'the payment');
+            await watch.stop();
+            for (const details of watch.events) {
+                assert.ok([details.sender, details.recipient].includes(net.history.address));
+                assert.ok([...scene.paid, hash].includes(details.hash), `${details.hash} was not paid here`);
+            }
+            await stillWell(scene);
+        });
+    }
+
+    test('withholds-notifications: others tell', async (t) => {
+        const scene = await meet(t, 'withholds-notifications');
+        const { net, client } = scene;
+        const watch = await client.read('watchAddresses', [net.history.address]);
+        for (const luna of [70_003, 70_004]) {
+            const hash = await net.pay(net.history.address, luna);
+            await watch.until((details) => details.hash === hash && details.state === 'included', 'the payment');
+        }
+        await watch.stop();
+        await stillWell(scene);
+    });
+
+    test('withholds-receipts: others have them', async (t) => {
+        const scene = await meet(t, 'withholds-receipts');
+        for (let round = 0; round < 4; round++) await questions.history(scene);
+        await stillWell(scene);
+    });
+
+    for (const adversary of ['refuses-queries', 'ignores-queries', 'garbage-queries']) {
+        test(`${adversary}: others answer`, async (t) => {
+            const scene = await meet(t, adversary);
+            for (const [name, ask] of Object.entries(questions)) {
+                t.diagnostic(name);
+                await ask(scene, 0);
+            }
+            await stillWell(scene);
+        });
+    }
+});
+
+/** What the account of the prefilled transactions owns: see the devnet for which those are. */
+function historyBalance() {
+    let balance = 0n;
+    for (let i = 1; i <= PREFILLED; i++) balance += BigInt(100_000 + i) * (i % 4 ? 1n : -1n);
+    return PAYMENTS.reduce((sum, luna) => sum + BigInt(luna), balance);
+}
