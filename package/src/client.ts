@@ -27,6 +27,8 @@ const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol('
 /** A light client for one Nimiq network. Several can run in one page, independently. */
 export class PicoSyncClient implements AsyncIterable<SyncEvent> {
     readonly #events = new EventHub();
+    /** What happened before anybody could listen. `undefined` once it is handed out. */
+    #early: (SyncEvent | UnlistedEvent)[] | undefined = [];
     /** Rejects each promise that has been given out and not settled. */
     readonly #pending = new Set<(error: PicoSyncError) => void>();
     /** Called when the state may have changed. */
@@ -81,6 +83,8 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
             signal?.removeEventListener('abort', abort);
             stopWatching();
         };
+        // Once whoever waits for the client has had a chance to subscribe.
+        void nextTask().then(() => client.#handOutEarly());
         return client;
     }
 
@@ -336,6 +340,7 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
         void this.#keeper?.end();
         this.#instance?.end(reason);
         this.#worker = this.#instance = this.#core = undefined;
+        this.#handOutEarly();
         if (reason.code === 'crashed') {
             this.#events.end(reason);
         } else {
@@ -355,7 +360,8 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
     #event(event: SyncEvent | UnlistedEvent): void {
         if (event.type === 'consensus') this.#lastConsensus = event.state;
         this.#keeper?.see(event);
-        this.#events.emit(event as SyncEvent);
+        if (this.#early) this.#early.push(event);
+        else this.#events.emit(event as SyncEvent);
         if (this.#refreshing) return;
         // Not at once: the core is in the middle of something when it hands out an event.
         this.#refreshing = true;
@@ -364,6 +370,12 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
             this.#refresh();
             for (const look of this.#watchers) look();
         });
+    }
+
+    #handOutEarly(): void {
+        const early = this.#early ?? [];
+        this.#early = undefined;
+        for (const event of early) this.#events.emit(event as SyncEvent);
     }
 
     /** Takes a snapshot, so that the last one is at hand when no more can be taken. */
