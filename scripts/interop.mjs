@@ -1,8 +1,9 @@
 // `npm run test:interop`: the page against an unmodified `nimiq-client`, which makes the blocks.
 //
 // Installs the node by cargo once, into the cache folder (10 to 20 minutes on two cores), has it run a network of its
-// own as the only validator, and follows it in headless Chromium across election blocks. Apart from `npm test`
-// because of that build, and because an epoch takes two minutes.
+// own as the only validator, and follows it in headless Chromium across election blocks; meanwhile it sends it
+// transactions of every kind that the wallet makes. Apart from `npm test` because of that build, and because an epoch
+// takes two minutes.
 //
 //     npm run test:interop [-- --elections N]      election blocks to cross (default 2)
 
@@ -16,6 +17,7 @@ import { parseArgs } from 'node:util';
 import { cargo } from './lib/cargo.mjs';
 import { launchBrowser } from './lib/browser.mjs';
 import { Failure, capture, elapsed, endOnSignals, env, main, root, run, say, start, step } from './lib/env.mjs';
+import { payments } from './lib/interop-payments.mjs';
 import { serve } from './serve.mjs';
 import { setup } from './setup.mjs';
 
@@ -49,12 +51,13 @@ main(async () => {
         await setup('build', 'node', 'browser');
         const binary = await installNode();
         await step('Building the npm package', () => run(process.execPath, ['scripts/build.mjs'], { label: 'package' }));
-        node = await step(`Starting nimiq-client ${NODE_VERSION} as the validator of ${NETWORK}`, () => startNode(binary, folder));
+        const keys = genesisKeys();
+        node = await step(`Starting nimiq-client ${NODE_VERSION} as the validator of ${NETWORK}`, () => startNode(binary, folder, keys));
         server = await serve({ mounts: { '/': join(root, 'tests', 'e2e', 'pages'), '/dist/': join(root, 'dist') } });
         browser = await launchBrowser();
         const seconds = elections * EPOCH;
         await step(`Following it over ${elections} election blocks (up to ${elapsed(seconds * 1000)})`, () =>
-            Promise.race([follow(browser, server.url, node.address, elections), node.died]),
+            Promise.race([follow(browser, server.url, node.address, elections, keys), node.died]),
         );
     } finally {
         await end();
@@ -85,10 +88,10 @@ async function installNode() {
 }
 
 /** Runs the node until it makes blocks. Resolves with `{ address, died, stop }`. */
-async function startNode(binary, folder) {
+async function startNode(binary, folder, keys) {
     const port = await freePort();
     const config = join(folder, 'client.toml');
-    writeFileSync(config, nodeConfig(port, folder), { mode: 0o600 });
+    writeFileSync(config, nodeConfig(port, folder, keys), { mode: 0o600 });
     // Its home is the temporary folder: nothing of the user's is read or written.
     const child = start(binary, ['--config', config], {
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -138,8 +141,7 @@ async function startNode(binary, folder) {
 }
 
 /** A validator alone, with the keys that the network's genesis names. */
-function nodeConfig(port, folder) {
-    const keys = genesisKeys();
+function nodeConfig(port, folder, keys) {
     return `[network]
 listen_addresses = ["/ip4/127.0.0.1/tcp/${port}/ws"]
 peer_key_file = ${JSON.stringify(join(folder, 'peer_key.dat'))}
@@ -193,9 +195,12 @@ function genesisKeys() {
     return keys;
 }
 
-/** Syncs a page to the node and follows it; rejects at the first thing that should not be. */
-async function follow(browser, url, address, elections) {
+/** Syncs a page to the node, follows it and pays; rejects at the first thing that should not be. */
+async function follow(browser, url, address, elections, keys) {
     const page = await browser.newPage();
+    // The account that validators are rewarded to is the one that is funded. Stake takes two elections to get out again.
+    const wishes = { key: keys.fee, validator: keys.address, unstake: elections >= 2 };
+    const over = { followed: false, paid: false };
     const states = [];
     const crossed = [];
     let heads = 0;
@@ -205,6 +210,10 @@ async function follow(browser, url, address, elections) {
     try {
         await new Promise((done, fail) => {
             const refuse = (message) => fail(new Failure(message));
+            const end = (what) => {
+                over[what] = true;
+                if (over.followed && over.paid) done();
+            };
             const hear = (what) => {
                 clearTimeout(silence);
                 silence = setTimeout(() => refuse(`nothing for ${SILENCE_MS / 1000} s after ${what}`), SILENCE_MS);
@@ -237,7 +246,7 @@ async function follow(browser, url, address, elections) {
                     }
                     last = event.blockNumber;
                     // A few heads beyond the last election: the new epoch is followed, too.
-                    if (crossed.length >= elections && event.blockNumber >= crossed.at(-1) + 3) done();
+                    if (crossed.length >= elections && event.blockNumber >= crossed.at(-1) + 3) end('followed');
                 }
             };
             hear('the start');
@@ -245,7 +254,7 @@ async function follow(browser, url, address, elections) {
                 .then(() => page.goto(url))
                 .then(() => page.waitForFunction(() => window.pico !== undefined))
                 .then(() => page.evaluate((options) => window.pico.create('feed', options), { network: NETWORK, peers: [address], minPeers: 1 }))
-                .then(({ error }) => error && refuse(`${error.code}: ${error.message}`))
+                .then(({ error }) => (error ? refuse(`${error.code}: ${error.message}`) : payments(page, wishes).then(() => end('paid'))))
                 .catch(fail);
         });
     } finally {
