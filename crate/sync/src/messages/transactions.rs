@@ -2,6 +2,8 @@
 //! addresses that a client watches. The topics that transactions are published on come from
 //! `nimiq-transaction`.
 
+use std::fmt;
+
 use nimiq_block::Block;
 use nimiq_hash::Blake2bHash;
 use nimiq_keys::Address;
@@ -31,6 +33,13 @@ pub struct ResponseTransactionsProof {
     pub proof: HistoryTreeProof,
     /// The block whose history root the proof leads to.
     pub block: Block,
+}
+
+impl fmt::Debug for ResponseTransactionsProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (count, number) = (self.proof.history.len(), self.block.block_number());
+        write!(f, "a proof of {count} transactions by block {number}")
+    }
 }
 
 /// Why a peer did not prove transactions.

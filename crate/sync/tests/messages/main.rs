@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod state;
+mod transactions;
 
 use std::{fmt::Debug, sync::OnceLock};
 

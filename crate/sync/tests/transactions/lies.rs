@@ -249,6 +249,7 @@ async fn no_mutation_passes(world: &mut World, wanted: &Transaction) {
 async fn no_mutated_proof_by_a_micro_block_passes() {
     let mut world = World::with_nodes(2).await;
     world.get_to_know().await;
+    world.engine.until("trust verified").await;
     for i in 0..5 {
         let other = payment(&world, 20 + i, 3);
         include(&mut world, vec![other]).await;
@@ -276,6 +277,7 @@ async fn no_mutated_proof_by_a_checkpoint_block_passes() {
 async fn no_mutated_proof_by_an_election_block_passes() {
     let mut world = World::with_nodes(2).await;
     world.get_to_know().await;
+    world.engine.until("trust verified").await;
     // A payment of an earlier epoch.
     let all = history(&world, &address(5), HistoryOptions::default())
         .await
@@ -493,6 +495,45 @@ async fn made_up_receipts_are_not_shown() {
         liars.push(liar);
     }
     world.finish(&liars).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_shows_what_it_does_not_prove_hides_nothing() {
+    let mut world = World::with_nodes(2).await;
+    let bank = bank_of(&mut world).await;
+    let all = history(&world, &bank, HistoryOptions::default())
+        .await
+        .unwrap();
+    for at in [0, 40, 290] {
+        let liar = world
+            .add_liar(move |question, reply| {
+                if question.is::<Proof>().is_some() {
+                    return Reply::Never;
+                }
+                if question.is::<Receipts>().is_none() {
+                    return reply;
+                }
+                let bytes = reply.to_bytes();
+                let response = ResponseTransactionReceiptsByAddress::deserialize_from_vec(&bytes);
+                let mut response = response.unwrap();
+                let number = response.receipts[at].1;
+                response.receipts.insert(at, (Blake2bHash([9; 32]), number));
+                Reply::to::<Receipts>(&response)
+            })
+            .await;
+        let shown = world
+            .queries
+            .transactions_by_address(bank.clone(), HistoryOptions::default());
+        let mut shown = std::pin::pin!(shown);
+        let mut given = Vec::new();
+        while let Some(details) = shown.next().await {
+            given.push(details.unwrap().hash);
+        }
+        let expected: Vec<_> = all.iter().map(|details| details.hash.clone()).collect();
+        assert_eq!(given, expected);
+        world.network.leave(liar);
+        world.grow().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

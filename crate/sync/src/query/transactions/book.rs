@@ -341,7 +341,6 @@ impl<TPeerId: Copy + Eq> Book<TPeerId> {
         let Some(number) = details.block_number else {
             return Vec::new();
         };
-        let is_expected = self.senders().any(|sender| details.touches(sender));
         let Some(entry) = self.entries.get_mut(&hash) else {
             return Vec::new();
         };
@@ -349,7 +348,8 @@ impl<TPeerId: Copy + Eq> Book<TPeerId> {
         if !entry.is_ours && entry.waiters.is_empty() && !watchers.any_touched_by(&details) {
             self.entries.remove(&hash);
             self.settled.insert(hash, Some(number));
-            if is_expected {
+            // It may be another one of somebody whose transaction we follow.
+            if self.senders().any(|sender| details.touches(sender)) {
                 return Vec::new();
             }
             return claims

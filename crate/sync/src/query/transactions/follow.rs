@@ -122,7 +122,8 @@ enum Wake<TNetwork: Network> {
 /// Whether we hear notifications.
 enum Ear<TNetwork: Network> {
     Closed,
-    Opening,
+    /// The topic is being subscribed to, or left.
+    Changing,
     Open(Notifications<TNetwork>),
 }
 
@@ -181,7 +182,10 @@ impl<TNetwork: Network> Follower<TNetwork> {
                 Wake::Request(request) => self.take(request),
                 Wake::Done(done) => self.finish(done),
                 Wake::Notified(notification, source) => self.notified(notification, source),
-                Wake::NotificationsEnded => self.ear = Ear::Closed,
+                Wake::NotificationsEnded => {
+                    self.ear = Ear::Closed;
+                    self.miss_all(self.certain_head());
+                }
                 Wake::Left(peer) => self.left(peer),
                 Wake::Chain => self.chain_changed(),
                 Wake::Standing => {}
@@ -469,12 +473,12 @@ impl<TNetwork: Network> Follower<TNetwork> {
     fn subscribe(&mut self) {
         match &self.ear {
             Ear::Closed if !self.subscriptions.is_idle() => {
-                self.ear = Ear::Opening;
+                self.ear = Ear::Changing;
                 let listening = listen(self.queries.clone()).map(Done::Listening);
                 return self.jobs.push(listening.boxed());
             }
             Ear::Open(_) if self.subscriptions.is_idle() => {
-                self.ear = Ear::Closed;
+                self.ear = Ear::Changing;
                 let network = self.queries.context().network.clone();
                 let ending = async move {
                     let subtopic = network.get_local_peer_id().to_string();
@@ -482,12 +486,12 @@ impl<TNetwork: Network> Follower<TNetwork> {
                     if let Ok(Err(error)) = timeout(limits::REQUEST_TIMEOUT, ended).await {
                         log::debug!("the topic of notifications is left open: {error}");
                     }
-                    Done::Republished
+                    Done::Listening(None)
                 };
                 return self.jobs.push(ending.boxed());
             }
             // Whoever is asked to notify us must be heard.
-            Ear::Closed | Ear::Opening => return,
+            Ear::Closed | Ear::Changing => return,
             Ear::Open(_) => {}
         }
         let good = self.queries.good_peers(prove::SERVICES);

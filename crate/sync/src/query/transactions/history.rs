@@ -305,14 +305,22 @@ impl<TNetwork: Network> Walk<TNetwork> {
             if open.is_empty() {
                 break;
             }
-            if attempt + 1 == limits::HISTORY_ATTEMPTS {
-                return Err(QueryError::Timeout(format!(
-                    "{} transactions of the address are known, but nobody proves them",
-                    open.len()
-                )));
-            }
             // Peers and we may be on different sides of a macro block: that passes.
-            self.queries.chain_moved(limits::HISTORY_RETRY_DELAY).await;
+            if attempt + 1 < limits::HISTORY_ATTEMPTS {
+                self.queries.chain_moved(limits::HISTORY_RETRY_DELAY).await;
+            }
+        }
+        if let Some(newest) = open.iter().map(|claim| claim.number).max() {
+            // Nobody proves it, nor denies it: what is older can't be given out yet. Others go on
+            // from here, and those who show what they don't prove do not.
+            found.retain(|_, details| details.block_number > Some(newest));
+            let fault = PeerFault::Failed("it does not prove what it shows".into());
+            for peer in open.iter().flat_map(|claim| claim.claimers.clone()) {
+                self.give_up(peer, fault.clone());
+            }
+            self.sources.clear();
+            self.merged.clear();
+            self.is_done = false;
         }
         self.give_out(order, found);
         Ok(())

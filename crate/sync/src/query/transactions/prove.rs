@@ -10,6 +10,7 @@ use super::{
     proof::{self, Checked, Place, Question},
 };
 use crate::{
+    event::Trust,
     limits,
     messages::{RequestTransactionsProof, ResponseTransactionProofError},
     query::{Plan, Queries},
@@ -101,7 +102,11 @@ impl<TNetwork: Network> Queries<TNetwork> {
     /// it.
     async fn settle(&self, block: Block) -> Result<(), PeerFault> {
         let failed = |why: &str| Err(PeerFault::Failed(why.into()));
-        let lied = |why: &str| Err(PeerFault::Lied(why.into()));
+        // As long as our own chain is not verified, it may be the wrong one of the two.
+        let contradicts = |why: &str| match self.context().chain.trust() {
+            Trust::Verified => Err(PeerFault::Lied(why.into())),
+            Trust::Optimistic => failed(why),
+        };
         let placed = self
             .when_chain(limits::QUERY_HEAD_TIMEOUT, |chain, _| {
                 match proof::place(chain, &block) {
@@ -118,12 +123,14 @@ impl<TNetwork: Network> Queries<TNetwork> {
             Some(Place::OnChain) => Ok(()),
             Some(Place::Past(number, hash)) => match self.election_hash(number).await {
                 Ok(ours) if ours == hash => Ok(()),
-                Ok(_) => lied("a proof by an election block that is not on our chain"),
+                Ok(_) => contradicts("a proof by an election block that is not on our chain"),
                 Err(error) => Err(PeerFault::Failed(error.to_string())),
             },
-            Some(Place::Contradicts) => lied("a proof by a macro block that is not on our chain"),
+            Some(Place::Contradicts) => {
+                contradicts("a proof by a macro block that is not on our chain")
+            }
             Some(Place::Beside) if self.is_forged(block) => {
-                lied("a proof by a block that nobody has signed")
+                contradicts("a proof by a block that nobody has signed")
             }
             Some(Place::Beside) => failed("a proof by a block that is not on our chain"),
             Some(Place::Ahead(_)) | None => failed("a proof by a block that is ahead of our chain"),
