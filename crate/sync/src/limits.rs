@@ -161,9 +161,9 @@ pub const TRIE_KEYS_PER_REQUEST: usize = 100;
 /// State proofs of one query under way at once.
 pub const TRIE_REQUESTS_IN_FLIGHT: usize = 4;
 
-/// Nodes of the accounts tree that may lead to one key, the root and the node itself included. The
-/// longest keys, those of stakers, have 82 nibbles.
-pub const TRIE_NODES_PER_KEY: usize = 84;
+/// Nodes of the accounts tree that may lead to one key, on average. Among a million accounts there
+/// are some ten; to get beyond this, somebody would have to find addresses with a hundred equal bits.
+pub const TRIE_NODES_PER_KEY: usize = 32;
 
 /// Macro blocks that are remembered as proven, by number and hash: 40 kB, and on the main network
 /// more than the batches of an epoch.

@@ -98,9 +98,13 @@ impl Load {
         count
     }
 
-    fn is_idle(&self) -> bool {
-        let idle = |(_, count): &(u16, Count)| count.active == 0 && count.done.is_empty();
-        self.chosen == 0 && self.kinds.iter().all(idle)
+    /// Whether there is nothing to remember it for.
+    fn is_idle(&mut self, window: Duration, now: Instant) -> bool {
+        let idle = |(_, count): &mut (u16, Count)| {
+            count.expire(window, now);
+            count.active == 0 && count.done.is_empty()
+        };
+        self.chosen == 0 && self.kinds.iter_mut().all(idle)
     }
 }
 
@@ -125,7 +129,7 @@ impl<TPeerId: Copy + Eq + Hash> Desk<TPeerId> {
         let now = Instant::now();
         let mut loads = self.loads.lock();
         if loads.len() > limits::MAX_REMEMBERED_PEERS {
-            loads.retain(|peer, load| peers.contains(peer) || !load.is_idle());
+            loads.retain(|peer, load| peers.contains(peer) || !load.is_idle(kind.window, now));
         }
         let time = |peer: &TPeerId| {
             let load = loads.entry(*peer).or_default();
@@ -306,6 +310,20 @@ mod tests {
         desk.blame(2);
         assert_eq!(desk.choose(&[1, 2, 3], &kind()).unwrap().peer, 3);
         assert!(desk.choose(&[], &kind()).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn peers_that_left_are_forgotten() {
+        let desk = Desk::<usize>::new();
+        for peer in 0..=limits::MAX_REMEMBERED_PEERS {
+            desk.slot(peer, kind()).await.unwrap().answered();
+        }
+        // Not as long as what they were asked counts.
+        drop(desk.choose(&[0], &kind()));
+        assert!(desk.loads.lock().len() > limits::MAX_REMEMBERED_PEERS);
+        tokio::time::sleep(Duration::from_secs(11)).await;
+        drop(desk.choose(&[0], &kind()));
+        assert_eq!(desk.loads.lock().len(), 1);
     }
 
     #[tokio::test(start_paused = true)]

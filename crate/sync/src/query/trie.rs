@@ -107,16 +107,21 @@ impl<TNetwork: Network> Queries<TNetwork> {
         let mut heads = 0;
         let mut last = None;
         let find = |chain: &LightChain, trust: Trust| {
-            if chain.is_on_main_chain(hash)
-                && let Some(block) = chain.block(hash)
-            {
-                return Some(Some(ProvingBlock {
-                    number: block.block_number(),
-                    state_root: block.state_root().clone(),
-                    trust,
-                }));
+            let head = chain.head();
+            if let Some(block) = chain.block(hash) {
+                if chain.is_on_main_chain(hash) {
+                    return Some(Some(ProvingBlock {
+                        number: block.block_number(),
+                        state_root: block.state_root().clone(),
+                        trust,
+                    }));
+                }
+                // A fork that is as good as ours may still win, one that has fallen behind not.
+                if block.block_number() < head.block_number() {
+                    return Some(None);
+                }
             }
-            let head = Some(chain.head().hash());
+            let head = Some(head.hash());
             if last != head {
                 last = head;
                 heads += 1;
@@ -125,13 +130,14 @@ impl<TNetwork: Network> Queries<TNetwork> {
             (heads > limits::QUERY_HEAD_BLOCKS + 1).then_some(None)
         };
         let found = self.when_chain(limits::QUERY_HEAD_TIMEOUT, find).await;
+        // Neither is a lie, but who does that is not the one to ask next time.
         let Some(block) = found.flatten() else {
             let reason = "it proves the state of a block that we do not get";
-            return Err(PeerFault::Lacks(reason.into()));
+            return Err(PeerFault::Failed(reason.into()));
         };
         if block.number + limits::QUERY_STATE_AGE < newest {
             let reason = "the state that it proves is too old";
-            return Err(PeerFault::Lacks(reason.into()));
+            return Err(PeerFault::Failed(reason.into()));
         }
         Ok(block)
     }

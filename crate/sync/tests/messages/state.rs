@@ -5,9 +5,7 @@ use std::sync::OnceLock;
 use nimiq_block::{Block, BlockInclusionProof, MacroBlock};
 use nimiq_consensus::messages as theirs;
 use nimiq_network_interface::request::{RequestCommon, RequestSerialize};
-use nimiq_primitives::{
-    key_nibbles::KeyNibbles, policy::Policy, trie::trie_proof::TrieProof,
-};
+use nimiq_primitives::{key_nibbles::KeyNibbles, policy::Policy, trie::trie_proof::TrieProof};
 use nimiq_serde::{Deserialize, Serialize};
 use pico_node::chain::{ScriptedChain, answer};
 use pico_sync::messages as ours;
@@ -106,7 +104,10 @@ fn errors_travel_by_index_and_unknown_ones_are_other() {
             OurBlocksError::BadBlockNumber(77_777),
             TheirBlocksError::BadBlockNumber(77_777),
         ),
-        (OurBlocksError::TooManyBlocks, TheirBlocksError::TooManyBlocks),
+        (
+            OurBlocksError::TooManyBlocks,
+            TheirBlocksError::TooManyBlocks,
+        ),
         (OurBlocksError::Other, TheirBlocksError::Other),
     ] {
         assert_same_response::<ours::RequestBlocksProof, theirs::RequestBlocksProof>(
@@ -122,7 +123,9 @@ fn errors_travel_by_index_and_unknown_ones_are_other() {
         assert_same_garbage::<ours::RequestBlocksProof, theirs::RequestBlocksProof>(&bytes);
         let error = OurTrie::deserialize_from_vec(&bytes).unwrap().unwrap_err();
         assert_eq!(error, Ours::Other);
-        let error = OurBlocks::deserialize_from_vec(&bytes).unwrap().unwrap_err();
+        let error = OurBlocks::deserialize_from_vec(&bytes)
+            .unwrap()
+            .unwrap_err();
         assert_eq!(error, OurBlocksError::Other);
     }
 }

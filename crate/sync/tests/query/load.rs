@@ -24,9 +24,12 @@ const LIMITS: [(&str, usize); 4] = [
     ("blocks-proof", 50),
 ];
 
+/// When a peer was asked, by peer and kind of question.
+type Asked = HashMap<(u32, &'static str), Vec<Instant>>;
+
 /// When a peer was asked for what.
 #[derive(Clone, Default)]
-struct Ledger(Arc<Mutex<HashMap<(u32, &'static str), Vec<Instant>>>>);
+struct Ledger(Arc<Mutex<Asked>>);
 
 impl Ledger {
     /// A node that notes each question, and answers in its own time.

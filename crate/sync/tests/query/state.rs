@@ -166,6 +166,8 @@ async fn a_proof_for_a_head_that_never_comes_is_given_up() {
         .await;
     let answers = world.queries.accounts(&[address(1)]).await.unwrap();
     assert_eq!(answers[0].block_number, HEIGHT);
+    // It is not the first to be asked again.
+    world.queries.accounts(&[address(1)]).await.unwrap();
     assert_eq!(world.network.requests_to(stray, "trie-proof"), 1);
     world.finish(&[]).await;
 }
