@@ -92,10 +92,11 @@ async function bind(wasm, name, out, dev) {
         const optimised = join(dir, `${name}_bg.opt.wasm`);
         const features = WASM_FEATURES.map((feature) => `--enable-${feature}`);
         // LLVM has optimised for size with the whole program in view. Measured on the client, `-O1` takes
-        // 15 s; `-Oz` takes many minutes in its inliner, and without that comes out larger after brotli.
+        // 15 s; what `-Oz` makes is smaller as it is and 6 % larger after brotli. Functions that stem from one generic
+        // function lie side by side once they are in the order of their names, which brotli makes 2 % of.
         if (!dev) {
             await step(`Optimising the WebAssembly of ${name}`, () =>
-                run('wasm-opt', [plain, '-o', optimised, '-O1', '--strip-producers', '--strip-debug', ...features]),
+                run('wasm-opt', [plain, '-o', optimised, '-O1', '-O1', '--reorder-functions-by-name', '--strip-producers', '--strip-debug', ...features]),
             );
         }
         copyFileSync(dev ? plain : optimised, join(out, `${name}_bg.wasm`));
