@@ -73,7 +73,7 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
         } catch (error) {
             const failure = toPicoSyncError(error, 'crashed');
             client.#finish(failure);
-            void opening.then((storage) => storage.close());
+            await (await opening).close();
             throw failure;
         }
         const abort = () => void client.close();

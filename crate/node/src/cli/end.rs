@@ -2,7 +2,10 @@
 
 use std::{io, process::ExitCode, time::Duration};
 
-use pico_node::{chain::ChainError, node::NodeError};
+use pico_node::{
+    chain::ChainError,
+    node::{NodeError, is_stopping},
+};
 use thiserror::Error;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -96,6 +99,9 @@ impl Ends {
         let on_panic = sender.clone();
         // A panicking task of a node would end unseen and leave the network crippled.
         std::panic::set_hook(Box::new(move |info| {
+            if is_stopping() {
+                return;
+            }
             let place = info.location().map(ToString::to_string);
             on_panic.send(Failure::of_panic(
                 info.payload_as_str().unwrap_or("it gives no reason"),

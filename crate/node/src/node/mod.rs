@@ -12,7 +12,10 @@ mod producer;
 
 use std::{
     path::PathBuf,
-    sync::{Arc, atomic::AtomicU32},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -380,6 +383,7 @@ impl<T: Hosted + Send + 'static> Host<T> {
         let Some(runtime) = self.runtime.take() else {
             return;
         };
+        let _stopping = Stopping::begin();
         let network = Arc::clone(self.parts.network());
         // A network that doesn't answer any more is left without a goodbye.
         let goodbye = runtime.spawn(async move {
@@ -395,6 +399,31 @@ impl<T: Hosted + Send + 'static> Host<T> {
         if let Err(error) = stopped.await {
             log::warn!("Stopping a node failed: {error}");
         }
+    }
+}
+
+/// How many nodes are being stopped.
+static STOPPING: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a node is being stopped. Its tasks end in no certain order, and some of `nimiq-*` panic
+/// where another one has ended before them.
+pub fn is_stopping() -> bool {
+    STOPPING.load(Ordering::SeqCst) > 0
+}
+
+/// Exists while a node is being stopped.
+struct Stopping;
+
+impl Stopping {
+    fn begin() -> Self {
+        STOPPING.fetch_add(1, Ordering::SeqCst);
+        Self
+    }
+}
+
+impl Drop for Stopping {
+    fn drop(&mut self) {
+        STOPPING.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
