@@ -190,7 +190,7 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
         return this.getAccounts([address]).then(([account]) => account as Account);
     }
 
-    /** As `getAccount`, for up to 10,000 at once, in the same order. */
+    /** As `getAccount`, for up to 2,000 at once, in the same order. */
     getAccounts(addresses: string[]): Promise<Account[]> {
         return this.#ask((core) => core.getAccounts(addresses));
     }
