@@ -13,7 +13,8 @@ import { parseArgs } from 'node:util';
 import { launchBrowser } from './lib/browser.mjs';
 import { buildNode, startDevnet } from './lib/devnet.mjs';
 import { Failure, main, root, run, say, step } from './lib/env.mjs';
-import { SLOW_LINE, emptyPageMemory, measure } from './lib/measure.mjs';
+import { CALLS, HISTORY, ROUNDS, WATCHED, measureLoad } from './lib/load.mjs';
+import { SLOW_LINE, emptyPageMemory, measure, measureReload } from './lib/measure.mjs';
 import { median, spread, table } from './lib/stats.mjs';
 import { serve } from './serve.mjs';
 import { setup } from './setup.mjs';
@@ -32,10 +33,13 @@ main(async () => {
     const loadBefore = loadavg();
 
     const results = await compare(runs);
+    const reloads = await compareReloads(runs);
     const macroSync = [];
     for (const n of epochs) macroSync.push([n, await macroSyncBytes(n)]);
 
-    const text = await report({ runs, results, macroSync, loadBefore });
+    const underLoad = await step('Putting a client under load', measureLoad);
+
+    const text = await report({ runs, results, reloads, macroSync, underLoad, loadBefore });
     process.stdout.write(`${text}\n`);
     if (write) {
         const file = join(root, 'docs', 'bench.md');
@@ -67,7 +71,7 @@ function parse(argv) {
 }
 
 /** Serves the two pages, and counts what each sends. */
-async function servePages(devnet, options = {}) {
+async function servePages(devnet, options = {}, headers = {}) {
     const sent = { ours: 0, theirs: 0 };
     const server = await serve({
         mounts: {
@@ -77,6 +81,7 @@ async function servePages(devnet, options = {}) {
             '/devnet.json': () => ({ network: devnet.network, peers: devnet.addresses, genesis: GENESIS, ...options }),
         },
         brotli: true,
+        headers,
         onResponse: ({ path, bytes }) => {
             // What both need, the page itself and the address list, is not of either.
             for (const name of Object.keys(sent)) if (path.startsWith(`/${name}/`)) sent[name] += bytes;
@@ -114,6 +119,20 @@ async function compare(runs) {
     }
 }
 
+/** Visits and reloads of ours, from a server whose files may be kept, as those of a real one are. */
+async function compareReloads(runs) {
+    const devnet = await step('Starting the devnet', () => startDevnet({ epochs: 3 }));
+    const server = await servePages(devnet, {}, { 'Cache-Control': 'max-age=3600' });
+    try {
+        const visits = [];
+        for (let i = 0; i < runs; i++) visits.push(await step(`Reload ${i + 1} of ${runs}`, () => measureReload(`${server.url}ours.html`)));
+        return visits;
+    } finally {
+        await server.close();
+        await devnet.stop();
+    }
+}
+
 /** What macro sync receives from three peers, at that many epochs. */
 async function macroSyncBytes(epochs) {
     // Prefilling is signing: some three epochs a second.
@@ -134,7 +153,7 @@ async function macroSyncBytes(epochs) {
     }
 }
 
-async function report({ runs, results, macroSync, loadBefore }) {
+async function report({ runs, results, reloads, macroSync, underLoad, loadBefore }) {
     const { ours, theirs, oursSlow, theirsSlow } = results;
     const seconds = { scale: 1000, digits: 2, unit: 's' };
     const megabytes = { scale: 1e6, digits: 2, unit: 'MB' };
@@ -155,12 +174,24 @@ async function report({ runs, results, macroSync, loadBefore }) {
         row('Longest main-thread task, processor time', 'longestTask', { digits: 0, unit: 'ms' }),
         row('The same, as time passed on this machine', 'longestTaskElapsed', { digits: 0, unit: 'ms' }),
     ]);
+    const visit = (title, name) => {
+        const [cold, again] = ['cold', 'reload'].map((kind) => reloads.map((marks) => marks[kind][name]));
+        return [title, spread(cold, seconds), spread(again, seconds), `${(median(again) / median(cold)).toFixed(2)} ×`];
+    };
+    const visits = table([
+        ['', 'first visit', 'reload', 'ratio'],
+        visit('Navigation to the client being made', 'created'),
+        visit('Navigation to first head', 'head'),
+        visit('Navigation to established', 'established'),
+        visit('Navigation to trust `verified`', 'verified'),
+    ]);
     const verified = spread(column(ours, 'verified'), seconds);
     const least = Math.min(...macroSync.map(([, bytes]) => median(bytes)));
     const sync = table([
         ['Prefilled epochs', 'bytes received by macro sync', 'against the least'],
         ...macroSync.map(([n, bytes]) => [`${n}`, spread(bytes, { unit: 'B' }), `+${((median(bytes) / least - 1) * 100).toFixed(1)} %`]),
     ]);
+    const much = loadTable(underLoad);
     const browser = await launchBrowser();
     const chromium = browser.version();
     await browser.close();
@@ -173,13 +204,43 @@ async function report({ runs, results, macroSync, loadBefore }) {
         '',
         `Trust \`verified\` (signatures checked in the worker), which ${NAMES.theirs} has no word for: ${verified} after navigation.`,
         '',
+        `A reload, ${runs} times: what was verified is in IndexedDB, and the files are in the browser's cache. A chain that has`,
+        'passed a macro block since has its signatures checked first.',
+        '',
+        visits,
+        '',
         `What pico macro sync receives from three peers until all of them are found good, median of ${EPOCH_RUNS} runs:`,
         '',
         sync,
         '',
+        `Under load, with three nodes and one client that is verified; what is asked for again is asked for ${ROUNDS} times:`,
+        '',
+        much,
+        '',
         `Machine: ${cpus().length} × ${cpus()[0].model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Chromium ${chromium}, Node ${process.versions.node};`,
         `load (1, 5, 15 min) ${load(loadBefore)} before and ${load(loadavg())} after. ${new Date().toISOString().slice(0, 10)}.`,
     ].join('\n');
+}
+
+/** What came of a client under load. */
+function loadTable({ watch, accounts, history, memory, received, refused, left, faults }) {
+    if (faults.length) throw new Failure(`under load: ${faults.join('\n')}`);
+    const ms = (results) => spread(results.map(({ ms }) => ms), { unit: 'ms' });
+    const megabytes = { scale: 1e6, digits: 1, unit: 'MB' };
+    const [before, ...after] = memory;
+    const grown = (to) => (before === undefined ? '–' : spread([to - before], megabytes));
+    return table([
+        ['', ''],
+        [`${CALLS} \`getAccounts\` at once, 5 accounts each`, ms(accounts)],
+        [`A history of ${HISTORY} transactions, each proven`, ms(history)],
+        [`${WATCHED} watched addresses, each paid: until all payments in blocks were told`, ms([watch])],
+        ['Bytes received in all', spread([received], megabytes)],
+        ['Memory added by the first round', grown(after[0])],
+        ['and by all of them', grown(after.at(-1))],
+        ['Transactions found, in each round', history.map(({ distinct }) => distinct).join(', ')],
+        ['Requests that nodes refused as too many', `${refused.length}`],
+        ['Peers lost', `${left.length}`],
+    ]);
 }
 
 function versionOf(name) {

@@ -24,8 +24,8 @@ export function buildNode() {
  * Starts a devnet and waits until it produces blocks.
  *
  * Options: `epochs` prefilled, `transactions` in those (all between the funded account and one other), `nodes`,
- * `blockTime` in ms, `adversary` (a kind of liar to add), `readyMs` (how long it may take), `logLevel` of the nodes and
- * `onLog` (each line that they log).
+ * `blockTime` in ms, `adversary` (a kind of liar to add), `readyMs` (how long it may take), `log` (what the
+ * nodes log: a level, or `module=level`) and `onLog` (gets each line of it).
  *
  * Resolves with
  * - `network`, `head` (number of the last block when it was ready), `pid`;
@@ -38,12 +38,12 @@ export function buildNode() {
  * - `stop()`, and `exited`, which resolves with a message should it end by itself.
  */
 export async function startDevnet({
-    epochs = 3, transactions = 0, nodes = 3, blockTime = 1000, adversary, readyMs = 120_000, logLevel = 'off', onLog = () => {},
+    epochs = 3, transactions = 0, nodes = 3, blockTime = 1000, adversary, readyMs = 120_000, log: filter = 'off', onLog = () => {},
 } = {}) {
     const file = binary(env().targetDir, 'pico-node');
     if (!existsSync(file)) throw notBuilt('pico-node');
     const args = ['devnet', '--json', '--epochs', `${epochs}`, '--nodes', `${nodes}`, '--block-time', `${blockTime}`,
-        '--listen', '/ip4/127.0.0.1/tcp/0/ws', '--transactions', `${transactions}`, '--control', '--exit-with-parent', '--log', logLevel];
+        '--listen', '/ip4/127.0.0.1/tcp/0/ws', '--transactions', `${transactions}`, '--control', '--exit-with-parent', '--log', filter];
     if (adversary) args.push('--adversary', adversary);
 
     const child = start(file, args, { stdio: ['pipe', 'pipe', 'pipe'] });

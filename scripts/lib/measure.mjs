@@ -58,6 +58,32 @@ export async function measure(url, { line, settleMs = SETTLE_MS } = {}) {
     }
 }
 
+/**
+ * Opens `url` in a new browser, and again in the same tab once the client is verified. Resolves with the page's marks of
+ * both times, as `{ cold, reload }`.
+ */
+export async function measureReload(url) {
+    const browser = await launchBrowser();
+    try {
+        const page = await (await browser.newContext()).newPage();
+        let fault;
+        page.on('pageerror', (error) => (fault ??= error));
+        const visit = async (go) => {
+            const established = page.waitForEvent('console', { predicate: (message) => message.text() === 'established', timeout: PATIENCE_MS });
+            await Promise.all([go(), established]).catch((error) => {
+                throw new Failure(`${url} did not reach consensus: ${fault?.stack ?? error.message}`);
+            });
+            return page.evaluate(() => window.marks);
+        };
+        const cold = await visit(() => page.goto(url));
+        await page.waitForFunction(() => window.marks.verified, undefined, { timeout: PATIENCE_MS });
+        const reload = await visit(() => page.reload());
+        return { cold, reload };
+    } finally {
+        await browser.close();
+    }
+}
+
 /** What a page with nothing on it takes of resident memory, in bytes. */
 export async function emptyPageMemory(url) {
     const browser = await launchBrowser();
@@ -81,7 +107,7 @@ function longestMainThreadTask({ traceEvents }) {
 }
 
 /** Resident memory of all renderer processes of a browser, in bytes; `undefined` where there is no /proc. */
-async function rendererMemory(browser) {
+export async function rendererMemory(browser) {
     if (process.platform !== 'linux') return undefined;
     const session = await browser.newBrowserCDPSession();
     const { processInfo } = await session.send('SystemInfo.getProcessInfo');

@@ -7,13 +7,23 @@ import { before, describe, test } from 'node:test';
 import { peerIdOf } from '../../scripts/lib/devnet.mjs';
 import { PATIENCE_MS, browserAndServer, createClient, devnet, is, liveHeads, openBlank, scope } from './harness.mjs';
 
-/** Epochs that exist at the start: enough for proofs of old election blocks to have a hop in them. */
-const EPOCHS = 5;
+/** Epochs that exist at the start. */
+const EPOCHS = 2;
+/** Where it is about old blocks: enough for proofs of old election blocks to have a hop in them. */
+const EPOCHS_OF_BLOCKS = 5;
+/** Questions asked at once. They are spread over the peers, so the liar has its turn. */
+const AT_ONCE = 8;
+/** Accounts that one request can be about. */
+const ACCOUNTS_PER_REQUEST = 255;
 /** Transactions that exist at the start. */
 const PREFILLED = 40;
 /** Of unit-albatross: the number of the first block after genesis. */
 const FIRST_BLOCK = 201;
 const BLOCKS_PER_EPOCH = 128;
+/** The account that holds all stakes. */
+const STAKING_CONTRACT = 'NQ77 0000 0000 0000 0000 0000 0000 0000 0001';
+/** An account that nobody has paid so far. */
+const SOMEBODY = 'ab'.repeat(20);
 /** Payments that come on top, in Luna. */
 const PAYMENTS = [70_001, 70_002];
 
@@ -25,8 +35,8 @@ describe('a peer that lies when asked', () => {
     });
 
     /** A client that knows the liar and the honest nodes, on a chain with payments both old and new. */
-    async function meet(t, adversary) {
-        const net = await devnet(t, { epochs: EPOCHS, transactions: PREFILLED, adversary });
+    async function meet(t, adversary, epochs = EPOCHS) {
+        const net = await devnet(t, { epochs, transactions: PREFILLED, adversary });
         const page = await openBlank(t, shared);
         const client = await createClient(page, { network: net.network, peers: net.addresses, storage: 'memory' });
         const liar = peerIdOf(net.liars[0]);
@@ -44,7 +54,7 @@ describe('a peer that lies when asked', () => {
         const deadline = Date.now() + PATIENCE_MS;
         for (let round = 0; !client.events.some(gone); round++) {
             assert.ok(Date.now() < deadline, `the liar is still there after ${round} questions`);
-            await ask(round);
+            await Promise.all(Array.from({ length: AT_ONCE }, (_, i) => ask(round * AT_ONCE + i)));
         }
         // One that must come from an honest peer.
         await ask(0);
@@ -55,21 +65,29 @@ describe('a peer that lies when asked', () => {
     }
 
     async function stillWell({ client, page }) {
-        await liveHeads(client, 2);
+        await liveHeads(client, 1);
         assert.equal((await client.state()).consensus, 'established');
         assert.deepEqual(client.events.filter(is('fallback')), []);
-        assert.deepEqual(page.faults, []);
+        // Nimiq's own crates log an error when a proof is none; that is what was to be shown.
+        assert.deepEqual(page.faults.filter((fault) => !/^console: nimiq_\w+::/.test(fault)), []);
     }
 
     /** What the questions are, each with a check of its answer. */
     const questions = {
         async accounts({ net, client }) {
-            const absent = 'NQ07 0000 0000 0000 0000 0000 0000 0000 0000';
-            const [account, nobody] = await client.ask('getAccounts', [net.history.address, absent]);
+            // Three requests' worth, with an account that exists in each.
+            const addresses = Array.from({ length: 3 * ACCOUNTS_PER_REQUEST }, (_, i) => 'c0de'.repeat(9) + i.toString(16).padStart(4, '0'));
+            const existing = [net.history.address, net.funded.address, STAKING_CONTRACT];
+            for (const [i, address] of existing.entries()) addresses[i * ACCOUNTS_PER_REQUEST] = address;
+            const accounts = await client.ask('getAccounts', addresses);
+            assert.equal(accounts.length, addresses.length);
+            const [account, funded, staking] = existing.map((_, i) => accounts[i * ACCOUNTS_PER_REQUEST]);
             assert.equal(account.balance, historyBalance());
             assert.equal(account.type, 'basic');
-            assert.equal(nobody.balance, 0n);
             assert.ok(account.blockNumber >= net.head);
+            assert.ok(funded.balance > 0n && funded.type === 'basic');
+            assert.equal(staking.type, 'staking');
+            assert.equal(accounts.filter(({ balance }) => balance > 0n).length, existing.length);
         },
         async transactions({ net, client, paid }) {
             for (const [i, hash] of paid.entries()) {
@@ -95,7 +113,7 @@ describe('a peer that lies when asked', () => {
         },
         async oldBlock({ client }, round) {
             // Another one each time, as the client may remember.
-            const number = FIRST_BLOCK + 3 * BLOCKS_PER_EPOCH + 5 + round;
+            const number = FIRST_BLOCK + (EPOCHS_OF_BLOCKS - 1) * BLOCKS_PER_EPOCH + 5 + (round % 100);
             const block = await client.ask('getBlock', number);
             assert.equal(block.blockNumber, number);
             assert.deepEqual(await client.ask('getBlock', block.hash), block);
@@ -103,7 +121,7 @@ describe('a peer that lies when asked', () => {
     };
 
     for (const [question, adversaries] of Object.entries({
-        accounts: ['wrong-balance', 'forged-state', 'old-state-root', 'other-account', 'says-absent'],
+        accounts: ['wrong-balance', 'forged-state', 'other-account', 'says-absent'],
         transactions: ['wrong-history-proof', 'forged-transaction', 'forged-execution', 'other-transaction', 'forged-history'],
         history: ['forged-receipts', 'foreign-receipts'],
         oldElectionBlock: ['wrong-blocks-proof', 'forged-blocks-proof'],
@@ -111,7 +129,7 @@ describe('a peer that lies when asked', () => {
     })) {
         for (const adversary of adversaries) {
             test(`${adversary}: banned, the answer comes from an honest one`, async (t) => {
-                const scene = await meet(t, adversary);
+                const scene = await meet(t, adversary, question.startsWith('old') ? EPOCHS_OF_BLOCKS : EPOCHS);
                 t.diagnostic(await untilBanned(scene, (round) => questions[question](scene, round)));
             });
         }
@@ -121,15 +139,12 @@ describe('a peer that lies when asked', () => {
         test(`${adversary}: banned, and nothing is told but what is true`, async (t) => {
             const scene = await meet(t, adversary);
             const { net, client, liar } = scene;
-            const watch = await client.read('watchAddresses', [net.history.address]);
+            const watch = await client.read('watchAddresses', [SOMEBODY]);
             await client.until(is('peer-left', { peerId: liar }), 'the liar being dropped');
-            const hash = await net.pay(net.history.address, 70_003);
+            const hash = await net.pay(SOMEBODY, 70_003);
             await watch.until((details) => details.hash === hash && details.state === 'included', 'the payment');
             await watch.stop();
-            for (const details of watch.events) {
-                assert.ok([details.sender, details.recipient].includes(net.history.address));
-                assert.ok([...scene.paid, hash].includes(details.hash), `${details.hash} was not paid here`);
-            }
+            assert.deepEqual(new Set(watch.events.map((details) => details.hash)), new Set([hash]));
             await stillWell(scene);
         });
     }
@@ -152,9 +167,16 @@ describe('a peer that lies when asked', () => {
         await stillWell(scene);
     });
 
+    test('old-state-root: others know the present', async (t) => {
+        // It may prove the state of then honestly, so who is much too late is passed over, not banned.
+        const scene = await meet(t, 'old-state-root');
+        for (let round = 0; round < AT_ONCE; round++) await questions.accounts(scene);
+        await stillWell(scene);
+    });
+
     for (const adversary of ['refuses-queries', 'ignores-queries', 'garbage-queries']) {
         test(`${adversary}: others answer`, async (t) => {
-            const scene = await meet(t, adversary);
+            const scene = await meet(t, adversary, EPOCHS_OF_BLOCKS);
             for (const [name, ask] of Object.entries(questions)) {
                 t.diagnostic(name);
                 await ask(scene, 0);

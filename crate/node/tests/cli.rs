@@ -121,6 +121,7 @@ fn bad_arguments_are_named_and_end_with_2() {
         (["--adversary", "nice"], "nice"),
         (["--transactions", "300000"], "186000 transactions"),
         (["--log", "loud"], "loud"),
+        (["--log", "nimiq_consensus=loud"], "loud"),
     ] {
         let (code, stderr) = fails(&args, folder.path());
         assert_eq!(code, 2, "{args:?}: {stderr}");

@@ -305,8 +305,13 @@ async fn receipts_can_be_forged_foreign_or_missing() {
     let scene = Scene::of(query(QueryLie::ForgedReceipts)).await;
     let receipts = scene.receipts().await;
     assert_eq!(receipts.len(), scene.hashes.len() + 1);
+    assert!(receipts.is_sorted_by_key(|(_, number)| std::cmp::Reverse(*number)));
+    let invented = receipts
+        .iter()
+        .find(|(hash, _)| !scene.hashes.contains(hash))
+        .unwrap();
     let request = RequestTransactionsProof {
-        hashes: vec![receipts[0].0.clone()],
+        hashes: vec![invented.0.clone()],
         block_number: None,
     };
     assert!(scene.ask(request).await.is_err());
@@ -315,9 +320,13 @@ async fn receipts_can_be_forged_foreign_or_missing() {
     let scene = Scene::of(query(QueryLie::ForeignReceipts)).await;
     let receipts = scene.receipts().await;
     assert_eq!(receipts.len(), scene.hashes.len() + 1);
-    let foreign = scene.transaction(&receipts[0].0).await;
-    assert!(scene.is_included(&receipts[0].0, &foreign));
-    assert!(!scene.hashes.contains(&receipts[0].0));
+    assert!(receipts.is_sorted_by_key(|(_, number)| std::cmp::Reverse(*number)));
+    let (foreign, _) = receipts
+        .iter()
+        .find(|(hash, _)| !scene.hashes.contains(hash))
+        .unwrap();
+    let proof = scene.transaction(foreign).await;
+    assert!(scene.is_included(foreign, &proof));
     scene.end().await;
 
     let scene = Scene::of(query(QueryLie::WithholdsReceipts)).await;

@@ -11,9 +11,8 @@ mod logging;
 use std::{process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
-use log::LevelFilter;
 
-use self::{devnet::DevnetArgs, end::Failure};
+use self::{devnet::DevnetArgs, end::Failure, logging::LogFilter};
 
 /// How long what is still running may hold up the end of the process.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(300);
@@ -33,9 +32,10 @@ Temporary files are made in the system's folder for them, or where TMPDIR says."
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How much the nodes log to stderr: off, error, warn, info, debug or trace
+    /// How much the nodes log to stderr: off, error, warn, info, debug or trace; with MODULE=LEVEL
+    /// only what that module logs
     #[arg(long, global = true, value_name = "LEVEL", default_value = "off")]
-    log: LevelFilter,
+    log: LogFilter,
 }
 
 #[derive(Debug, Subcommand)]

@@ -32,6 +32,14 @@ const MAX_PEERS: usize = 50;
 /// To how many addresses each may, as with nodes.
 const MAX_ADDRESSES: usize = 250;
 
+/// How many false receipts a liar adds for each block.
+const FALSE_RECEIPTS: u32 = 8;
+
+/// Numbers of the false receipts of a block, other ones for each block.
+fn turns(number: u32) -> impl Iterator<Item = u32> {
+    (0..FALSE_RECEIPTS).map(move |i| number.wrapping_mul(FALSE_RECEIPTS).wrapping_add(i))
+}
+
 /// Who wants to hear of which addresses.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions(HashMap<PeerId, HashSet<Address>>);
@@ -150,10 +158,14 @@ fn receipts(
         .collect();
     match script.query_lie() {
         Some(QueryLie::WithholdsNotifications) => receipts.clear(),
-        Some(QueryLie::ForgedNotification) => receipts.push((invented(number), number)),
+        Some(QueryLie::ForgedNotification) => {
+            receipts.extend(turns(number).map(|turn| (invented(turn), number)));
+        }
         Some(QueryLie::ForeignNotification) => {
             let addresses: Vec<_> = addresses.iter().collect();
-            receipts.extend(foreign_receipt(&script.blockchain().read(), &addresses));
+            let chain = script.blockchain().read();
+            receipts
+                .extend(turns(number).filter_map(|turn| foreign_receipt(&chain, &addresses, turn)));
         }
         _ => {}
     }

@@ -166,19 +166,26 @@ impl Lied for RequestTransactionReceiptsByAddress {
             }
             // The second page comes after what is on the first, and ends there.
             Some(QueryLie::ForgedReceipts) if self.start_at.is_none() => {
-                let head = script.blockchain().read().block_number();
-                response.receipts.insert(0, (invented(head), head));
+                // What is not final yet may have been true for a while.
+                let head = script.blockchain().read().macro_head().block_number();
+                insert(&mut response.receipts, (invented(head), head - 1));
             }
             Some(QueryLie::ForeignReceipts) if self.start_at.is_none() => {
                 let chain = script.blockchain().read();
-                if let Some(receipt) = foreign_receipt(&chain, &[&self.address]) {
-                    response.receipts.insert(0, receipt);
+                if let Some(receipt) = foreign_receipt(&chain, &[&self.address], 0) {
+                    insert(&mut response.receipts, receipt);
                 }
             }
             _ => {}
         }
         response
     }
+}
+
+/// Puts a receipt where it belongs in the order, which is that of blocks, the newest first.
+fn insert(receipts: &mut Vec<(Blake2bHash, u32)>, receipt: (Blake2bHash, u32)) {
+    let older = receipts.iter().position(|(_, number)| *number <= receipt.1);
+    receipts.insert(older.unwrap_or(receipts.len()), receipt);
 }
 
 impl Lied for RequestBlocksProof {
@@ -226,26 +233,29 @@ impl Lied for RequestSubscribeToAddress {
     }
 }
 
-/// The hash of a transaction that never was, another one for each block.
-pub(super) fn invented(block_number: u32) -> Blake2bHash {
-    Hash::hash(&[b"invented".as_slice(), &block_number.to_be_bytes()].concat())
+/// The hash of a transaction that never was, another one for each `turn`.
+pub(super) fn invented(turn: u32) -> Blake2bHash {
+    Hash::hash(&[b"invented".as_slice(), &turn.to_be_bytes()].concat())
 }
 
-/// Receipt of the last transaction that has nothing to do with any of the addresses.
+/// Receipt of a transaction that has nothing to do with any of the addresses: a real one, another
+/// for each `turn` until there are no more.
 pub(super) fn foreign_receipt(
     chain: &Blockchain,
     addresses: &[&Address],
+    turn: u32,
 ) -> Option<(Blake2bHash, u32)> {
-    let foreign =
-        |entry: &HistoricTransaction| addresses.iter().all(|address| !touches(entry, address));
     let others = [
         Payer::funded().address().clone(),
         Policy::STAKING_CONTRACT_ADDRESS,
     ];
-    others
+    let foreign: Vec<_> = others
         .iter()
-        .find_map(|other| transactions_of(chain, other).find(foreign))
-        .map(|entry| (entry.tx_hash().into(), entry.block_number))
+        .flat_map(|other| transactions_of(chain, other))
+        .filter(|entry| addresses.iter().all(|address| !touches(entry, address)))
+        .collect();
+    let entry = foreign.get(usize::try_from(turn).ok()? % foreign.len().max(1))?;
+    Some((entry.tx_hash().into(), entry.block_number))
 }
 
 fn touches(entry: &HistoricTransaction, address: &Address) -> bool {

@@ -35,9 +35,9 @@ pub enum QueryLie {
     ForeignReceipts,
     /// Tells of no transactions. That is no proof of a lie, as nothing proves completeness.
     WithholdsReceipts,
-    /// Notifies, with each block, of a transaction that never was.
+    /// Notifies, with each block, of transactions that never were.
     ForgedNotification,
-    /// Notifies, with each block, of a transaction that has nothing to do with the addresses.
+    /// Notifies, with each block, of transactions that have nothing to do with the addresses.
     ForeignNotification,
     /// Takes subscriptions, and never notifies.
     WithholdsNotifications,
