@@ -19,3 +19,4 @@ mod world;
 mod honest;
 mod lies;
 mod life;
+mod real;

@@ -6,13 +6,20 @@
 //! is reverted; it is settled when that block can't be reverted any more, or when it can't get into
 //! any.
 
-use std::collections::{HashMap, VecDeque};
+mod entry;
+mod settled;
+
+use std::collections::HashMap;
 
 use nimiq_hash::Blake2bHash;
 use nimiq_keys::Address;
 use nimiq_transaction::Transaction;
 use tokio::sync::oneshot;
 
+use self::{
+    entry::{Entry, Stage, Waiter, answer},
+    settled::Settled,
+};
 use super::{
     Confirmations, check,
     details::{TransactionDetails, TransactionState},
@@ -32,82 +39,6 @@ pub(super) struct View<'a> {
 
 /// Where somebody hears of a transaction.
 pub(super) type Reply = oneshot::Sender<Result<TransactionDetails, QueryError>>;
-
-#[derive(Debug)]
-struct Waiter {
-    until: Confirmations,
-    reply: Reply,
-}
-
-/// How far a transaction has come.
-#[derive(Clone, Debug, PartialEq)]
-enum Stage {
-    /// It is on its way to the first peer.
-    Leaving,
-    /// It is in no block of ours that we know of.
-    Open,
-    /// It is in this block of ours.
-    In {
-        number: u32,
-        /// Its hash, where it is kept.
-        block: Option<Blake2bHash>,
-        /// Whether it was final when the transaction was proven.
-        is_final: bool,
-    },
-}
-
-#[derive(Debug)]
-struct Entry<TPeerId> {
-    stage: Stage,
-    /// As it was last proven, or as it was sent.
-    details: Option<TransactionDetails>,
-    /// Whether this client has sent it.
-    is_ours: bool,
-    /// Who says it is in which block.
-    claims: Vec<(TPeerId, u32)>,
-    /// What each watcher has been told: a set of states.
-    told: Vec<(WatcherId, u8)>,
-    waiters: Vec<Waiter>,
-    /// Whether somebody is being asked about it.
-    is_asked: bool,
-    /// When to ask for it next without a claim, in seconds of the book, and how long after that.
-    next_look: u64,
-    interval: u64,
-    /// How often it was asked for in vain.
-    attempts: u32,
-    /// When it was last published.
-    published: u64,
-}
-
-impl<TPeerId> Entry<TPeerId> {
-    fn new(now: u64) -> Self {
-        Self {
-            stage: Stage::Open,
-            details: None,
-            is_ours: false,
-            claims: Vec::new(),
-            told: Vec::new(),
-            waiters: Vec::new(),
-            is_asked: false,
-            next_look: now,
-            interval: limits::FIRST_LOOK.as_secs(),
-            attempts: 0,
-            published: now,
-        }
-    }
-
-    fn transaction(&self) -> Option<&Transaction> {
-        self.details.as_ref().map(|details| &details.transaction)
-    }
-
-    /// Whether it can get into no block any more.
-    fn is_overdue(&self, heads: &Heads) -> bool {
-        self.stage == Stage::Open
-            && self.transaction().is_some_and(|transaction| {
-                heads.macro_head.number >= check::last_block(transaction)
-            })
-    }
-}
 
 /// What to ask peers.
 #[derive(Debug, PartialEq)]
@@ -497,7 +428,7 @@ impl<TPeerId: Copy + Eq> Book<TPeerId> {
     }
 
     /// Transactions to publish once more, for peers that have come since.
-    pub(super) fn to_publish(&mut self, head: u32) -> Vec<Transaction> {
+    pub(super) fn due_to_be_published(&mut self, head: u32) -> Vec<Transaction> {
         let now = self.now;
         self.entries
             .values_mut()
@@ -584,45 +515,5 @@ impl<TPeerId: Copy + Eq> Book<TPeerId> {
             watchers.tell(&details, &mut entry.told);
             answer(&mut entry.waiters, &details, true);
         }
-    }
-}
-
-/// Answers those who wait for what has come about.
-fn answer(waiters: &mut Vec<Waiter>, details: &TransactionDetails, is_final: bool) {
-    for waiter in std::mem::take(waiters) {
-        if is_final || waiter.until == Confirmations::Included {
-            // Who no longer waits needs no answer.
-            let _ = waiter.reply.send(Ok(details.clone()));
-        } else {
-            waiters.push(waiter);
-        }
-    }
-}
-
-/// Transactions that nothing more will happen to, as many as are remembered.
-#[derive(Debug, Default)]
-struct Settled {
-    order: VecDeque<Blake2bHash>,
-    blocks: HashMap<Blake2bHash, Option<u32>>,
-}
-
-impl Settled {
-    fn insert(&mut self, hash: Blake2bHash, block: Option<u32>) {
-        if self.blocks.insert(hash.clone(), block).is_none() {
-            self.order.push_back(hash);
-        }
-        if self.order.len() > limits::MAX_SETTLED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.blocks.remove(&oldest);
-        }
-    }
-
-    fn contains(&self, hash: &Blake2bHash) -> bool {
-        self.blocks.contains_key(hash)
-    }
-
-    fn block_of(&self, hash: &Blake2bHash) -> Option<u32> {
-        self.blocks.get(hash).copied().flatten()
     }
 }

@@ -2,6 +2,9 @@
 //! the engine. It takes notifications and claims to the book, has peers prove what the book wants to
 //! know, subscribes to addresses, and catches up by receipts on what it may have missed.
 
+mod catch_up;
+mod jobs;
+
 use std::{
     collections::{HashMap, VecDeque},
     task::Poll,
@@ -11,37 +14,31 @@ use std::{
 use futures::{
     FutureExt, StreamExt,
     future::{self, BoxFuture},
-    stream::BoxStream,
 };
 use nimiq_block::Block;
 use nimiq_hash::Blake2bHash;
-use nimiq_keys::Address;
 use nimiq_network_interface::network::{Network, NetworkEvent, PubsubId, SubscribeEvents};
-use nimiq_time::{Interval, interval, timeout};
+use nimiq_primitives::policy::Policy;
+use nimiq_time::{Interval, interval};
 use nimiq_transaction::Transaction;
 use nimiq_utils::{spawn, stream::FuturesUnordered};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
+use self::jobs::{Done, Gap, Notifications};
 use super::{
     Confirmations,
-    book::{Book, Inquiry, Reply, Sent, View},
-    proof::{self, Question},
+    book::{Book, Reply, Sent, View},
     prove::{self, Proving},
     publish::{self, Launch},
-    receipts::Receipt,
-    subscriptions::{self, Subscriptions},
+    subscriptions::Subscriptions,
     watchers::{Applicant, Watchers},
 };
 use crate::{
     limits,
-    messages::{
-        AddressNotification, AddressSubscriptionTopic, RequestSubscribeToAddress,
-        RequestTransactionReceiptsByAddress,
-    },
-    query::{Plan, Queries, QueryError, Standing},
+    messages::AddressNotification,
+    query::{Queries, QueryError, Standing},
     requests::PeerFault,
-    shared::Heads,
 };
 
 /// What the follower is asked to do.
@@ -77,40 +74,11 @@ impl<TNetwork: Network> Queries<TNetwork> {
     }
 }
 
-/// Receipts of an address that are to be looked at: those of blocks after `since`.
-#[derive(Debug)]
-struct Gap<TPeerId> {
-    address: Address,
-    since: u32,
-    /// How many peers are still to be asked.
-    voices: usize,
-    asked: Vec<TPeerId>,
-}
-
-type Notifications<TNetwork> =
-    BoxStream<'static, (AddressNotification, <TNetwork as Network>::PubsubId)>;
-
-/// Work that is done.
-enum Done<TNetwork: Network> {
-    Proven(Vec<Blake2bHash>, Proving<TNetwork::PeerId>),
-    Launched(Blake2bHash, Launch),
-    Republished,
-    Subscribed(
-        subscriptions::Order<TNetwork::PeerId>,
-        Result<(), PeerFault>,
-    ),
-    CaughtUp(
-        Gap<TNetwork::PeerId>,
-        Option<(TNetwork::PeerId, Result<Vec<Receipt>, PeerFault>)>,
-    ),
-    Listening(Option<Notifications<TNetwork>>),
-}
-
 /// What woke the follower.
 enum Wake<TNetwork: Network> {
     Ended,
     Request(Request),
-    Done(Done<TNetwork>),
+    Done(Box<Done<TNetwork>>),
     Notified(AddressNotification, TNetwork::PeerId),
     NotificationsEnded,
     Left(Option<TNetwork::PeerId>),
@@ -180,7 +148,7 @@ impl<TNetwork: Network> Follower<TNetwork> {
             match self.next_wake().await {
                 Wake::Ended => break,
                 Wake::Request(request) => self.take(request),
-                Wake::Done(done) => self.finish(done),
+                Wake::Done(done) => self.finish(*done),
                 Wake::Notified(notification, source) => self.notified(notification, source),
                 Wake::NotificationsEnded => {
                     self.ear = Ear::Closed;
@@ -233,7 +201,7 @@ impl<TNetwork: Network> Follower<TNetwork> {
                 return Poll::Ready(Wake::Request(request));
             }
             if let Poll::Ready(Some(done)) = jobs.poll_next_unpin(cx) {
-                return Poll::Ready(Wake::Done(done));
+                return Poll::Ready(Wake::Done(Box::new(done)));
             }
             if let Ear::Open(notifications) = ear {
                 match notifications.poll_next_unpin(cx) {
@@ -348,8 +316,7 @@ impl<TNetwork: Network> Follower<TNetwork> {
                 Some(details) => Ok(details),
                 None => Err(QueryError::Closed),
             },
-            Launch::Included(found) => {
-                let number = found.details.block_number.unwrap_or_default();
+            Launch::Included(number) => {
                 self.book.not_sent(hash);
                 Err(publish::included_in(number))
             }
@@ -369,7 +336,7 @@ impl<TNetwork: Network> Follower<TNetwork> {
             return;
         };
         // Nobody tells of other blocks than those of the last minutes.
-        let batch = nimiq_primitives::policy::Policy::blocks_per_batch();
+        let batch = Policy::blocks_per_batch();
         let first = heads.macro_head.number.saturating_sub(batch);
         let last = heads.head.number.saturating_add(batch);
         let receipts = notification.receipts.into_iter();
@@ -430,7 +397,7 @@ impl<TNetwork: Network> Follower<TNetwork> {
                 self.miss(address, since);
             }
         }
-        for transaction in self.book.to_publish(self.head) {
+        for transaction in self.book.due_to_be_published(self.head) {
             let again = publish::again(self.queries.clone(), transaction);
             self.jobs.push(again.map(|()| Done::Republished).boxed());
         }
@@ -450,14 +417,16 @@ impl<TNetwork: Network> Follower<TNetwork> {
         if room == 0 || self.queries.good_peers(prove::SERVICES).is_empty() {
             return;
         }
-        let mut jobs = Vec::new();
+        let mut proofs = Vec::new();
         self.with_view(|follower, view| {
             for inquiry in follower.book.inquiries(view, room) {
-                jobs.push(prove(follower.queries.clone(), inquiry, view.heads.clone()).boxed());
+                proofs.push(
+                    jobs::prove(follower.queries.clone(), inquiry, view.heads.clone()).boxed(),
+                );
             }
         });
-        self.proving += jobs.len();
-        for job in jobs {
+        self.proving += proofs.len();
+        for job in proofs {
             self.jobs.push(job);
         }
     }
@@ -474,20 +443,12 @@ impl<TNetwork: Network> Follower<TNetwork> {
         match &self.ear {
             Ear::Closed if !self.subscriptions.is_idle() => {
                 self.ear = Ear::Changing;
-                let listening = listen(self.queries.clone()).map(Done::Listening);
+                let listening = jobs::listen(self.queries.clone()).map(Done::Listening);
                 return self.jobs.push(listening.boxed());
             }
             Ear::Open(_) if self.subscriptions.is_idle() => {
                 self.ear = Ear::Changing;
-                let network = self.queries.context().network.clone();
-                let ending = async move {
-                    let subtopic = network.get_local_peer_id().to_string();
-                    let ended = network.unsubscribe_subtopic::<AddressSubscriptionTopic>(subtopic);
-                    if let Ok(Err(error)) = timeout(limits::REQUEST_TIMEOUT, ended).await {
-                        log::debug!("the topic of notifications is left open: {error}");
-                    }
-                    Done::Listening(None)
-                };
+                let ending = jobs::stop_listening(self.queries.clone());
                 return self.jobs.push(ending.boxed());
             }
             // Whoever is asked to notify us must be heard.
@@ -496,88 +457,8 @@ impl<TNetwork: Network> Follower<TNetwork> {
         }
         let good = self.queries.good_peers(prove::SERVICES);
         for order in self.subscriptions.orders(&good, self.seconds) {
-            let queries = self.queries.clone();
-            let asking = async move {
-                let request = RequestSubscribeToAddress {
-                    operation: order.operation,
-                    addresses: order.addresses.clone(),
-                };
-                let answer = match queries.request(order.peer, request).await {
-                    Ok(Ok(())) => Ok(()),
-                    Ok(Err(error)) => Err(PeerFault::Lacks(error.to_string())),
-                    Err(fault) => Err(fault),
-                };
-                Done::Subscribed(order, answer)
-            };
+            let asking = jobs::subscribe(self.queries.clone(), order);
             self.jobs.push(asking.boxed());
-        }
-    }
-
-    /// Something may have been missed of an address since a block.
-    fn miss(&mut self, address: Address, since: u32) {
-        let since = since.max(self.watchers.since(&address).unwrap_or(since));
-        if let Some(gap) = self.gaps.iter_mut().find(|gap| gap.address == address) {
-            gap.since = gap.since.min(since);
-            return;
-        }
-        let few = self.watchers.addresses().count() <= limits::FEW_ADDRESSES;
-        self.gaps.push_back(Gap {
-            address,
-            since,
-            // One peer may hide something, but asking two about hundreds of addresses takes minutes.
-            voices: if few { 2 } else { 1 },
-            asked: Vec::new(),
-        });
-    }
-
-    fn miss_all(&mut self, since: u32) {
-        let addresses: Vec<_> = self.watchers.addresses().cloned().collect();
-        for address in addresses {
-            self.miss(address, since);
-        }
-    }
-
-    /// Asks for receipts, slowly: whoever asks for the history of an address comes first.
-    fn catch_up(&mut self) {
-        let room = limits::CATCH_UPS_PER_SECOND.saturating_sub(self.catching_up);
-        for _ in 0..room {
-            let Some(gap) = self.gaps.pop_front() else {
-                return;
-            };
-            // Somebody watched that is gone, or sent what is settled.
-            let is_watched = self.watchers.since(&gap.address).is_some();
-            if !is_watched {
-                continue;
-            }
-            self.catching_up += 1;
-            self.jobs.push(look_back(self.queries.clone(), gap).boxed());
-        }
-    }
-
-    fn caught_up(
-        &mut self,
-        mut gap: Gap<TNetwork::PeerId>,
-        answer: Option<(TNetwork::PeerId, Result<Vec<Receipt>, PeerFault>)>,
-    ) {
-        match answer {
-            Some((peer, Ok(receipts))) => {
-                gap.asked.push(peer);
-                let all_noted = receipts
-                    .into_iter()
-                    .all(|receipt| self.book.claim(peer, receipt));
-                if !all_noted {
-                    gap.asked.pop();
-                } else {
-                    gap.voices = gap.voices.saturating_sub(1);
-                }
-            }
-            Some((peer, Err(_))) => gap.asked.push(peer),
-            // Nobody else to ask. If nobody at all was, somebody may come.
-            None if gap.asked.is_empty() => {}
-            None => gap.voices = 0,
-        }
-        if gap.voices > 0 {
-            self.gaps.push_back(gap);
         }
     }
 
@@ -606,95 +487,4 @@ impl<TNetwork: Network> Follower<TNetwork> {
     fn certain_head(&self) -> u32 {
         self.head.saturating_sub(limits::UNNOTICED_BLOCKS)
     }
-}
-
-/// Has peers prove what the book asks.
-async fn prove<TNetwork: Network>(
-    queries: Queries<TNetwork>,
-    inquiry: Inquiry<TNetwork::PeerId>,
-    heads: Heads,
-) -> Done<TNetwork> {
-    let hashes: Vec<Blake2bHash> = inquiry
-        .receipts
-        .iter()
-        .map(|(hash, _)| hash.clone())
-        .collect();
-    let placed = inquiry
-        .receipts
-        .iter()
-        .filter_map(|(hash, number)| Some((hash.clone(), (*number)?)));
-    let mut questions = proof::questions(&heads, placed);
-    for (hash, number) in &inquiry.receipts {
-        if number.is_none() {
-            questions.push(Question {
-                hashes: vec![hash.clone()],
-                block_number: None,
-            });
-        }
-    }
-    let mut all = Proving {
-        found: Vec::new(),
-        lacking: Vec::new(),
-        is_certain: true,
-    };
-    for question in questions {
-        let claimers = inquiry.claimers.clone();
-        let proving = queries
-            .prove_among(claimers, question, limits::PROOF_VOICES)
-            .await;
-        all.found.extend(proving.found);
-        all.lacking.extend(proving.lacking);
-        all.is_certain &= proving.is_certain;
-    }
-    Done::Proven(hashes, all)
-}
-
-/// Gets what receipts a peer has of an address since a block.
-async fn look_back<TNetwork: Network>(
-    queries: Queries<TNetwork>,
-    gap: Gap<TNetwork::PeerId>,
-) -> Done<TNetwork> {
-    let plan = Plan::new::<RequestTransactionReceiptsByAddress>(prove::SERVICES);
-    let mut peers = queries.good_peers(prove::SERVICES);
-    peers.retain(|peer| !gap.asked.contains(peer));
-    let Some(ticket) = queries.inner.desk.choose(&peers, &plan.kind) else {
-        return Done::CaughtUp(gap, None);
-    };
-    let peer = ticket.peer;
-    let mut found: Vec<Receipt> = Vec::new();
-    for _ in 0..limits::CATCH_UP_PAGES {
-        let below = found.last().cloned();
-        let page = match queries.receipts(peer, &gap.address, below.as_ref()).await {
-            Ok(page) => page,
-            Err(fault) => {
-                queries.blame(peer, &fault);
-                drop(ticket);
-                return Done::CaughtUp(gap, Some((peer, Err(fault))));
-            }
-        };
-        let older = page.receipts.iter().any(|(_, number)| *number <= gap.since);
-        let newer = page.receipts.into_iter();
-        found.extend(newer.filter(|(_, number)| *number > gap.since));
-        if older || page.is_last {
-            break;
-        }
-    }
-    drop(ticket);
-    Done::CaughtUp(gap, Some((peer, Ok(found))))
-}
-
-/// Begins to hear notifications.
-async fn listen<TNetwork: Network>(queries: Queries<TNetwork>) -> Option<Notifications<TNetwork>> {
-    let network = &queries.context().network;
-    let subtopic = network.get_local_peer_id().to_string();
-    let subscribing = network.subscribe_subtopic::<AddressSubscriptionTopic>(subtopic);
-    let why = match timeout(limits::REQUEST_TIMEOUT, subscribing).await {
-        Ok(Ok(notifications)) => return Some(notifications),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "no answer in time".to_owned(),
-    };
-    log::error!("no notifications of transactions: {why}");
-    // A while before the next try.
-    nimiq_time::sleep(limits::NOTIFIER_RETRY).await;
-    None
 }

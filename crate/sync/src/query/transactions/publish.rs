@@ -19,8 +19,8 @@ use crate::{
 pub(super) enum Launch {
     /// A peer has it.
     Published,
-    /// It is in the chain already.
-    Included(Found),
+    /// It is in this block already.
+    Included(u32),
     /// No peer listens.
     NoTaker(String),
 }
@@ -45,9 +45,10 @@ pub(super) async fn launch<TNetwork: Network>(
         };
         let looking = queries.prove_among(Vec::new(), question, 1);
         if let Ok(mut proving) = timeout(limits::PRECHECK_TIMEOUT, looking).await
-            && let Some(found) = proving.found.pop()
+            && let Some(Found { details, .. }) = proving.found.pop()
+            && let Some(number) = details.block_number
         {
-            return Launch::Included(found);
+            return Launch::Included(number);
         }
     }
     let mut why = String::new();
