@@ -109,11 +109,12 @@ fn lines() -> mpsc::Receiver<String> {
                 Ok(_) if line.trim().is_empty() => {}
                 Ok(read) => {
                     // What is longer than any command is one line all the same.
-                    if read as u64 == MAX_LINE && !line.ends_with('\n') {
-                        if let Err(error) = stdin.skip_until(b'\n') {
-                            log::warn!("No more commands are read from stdin: {error}");
-                            return;
-                        }
+                    if read as u64 == MAX_LINE
+                        && !line.ends_with('\n')
+                        && let Err(error) = stdin.skip_until(b'\n')
+                    {
+                        log::warn!("No more commands are read from stdin: {error}");
+                        return;
                     }
                     if sender.blocking_send(line).is_err() {
                         return;
