@@ -12,6 +12,7 @@ pub mod limits;
 mod live;
 pub mod macro_sync;
 pub mod messages;
+mod numbered;
 mod params;
 mod peer_tasks;
 pub mod query;

@@ -1,7 +1,7 @@
 //! The chain as the parts of the engine share it. Every change goes through here, so that events
 //! come in the order of the changes and a snapshot is never half updated.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use nimiq_block::{Block, MacroBlock};
 use nimiq_blockchain_interface::{PushError, PushResult};
@@ -14,6 +14,7 @@ use crate::{
     chain::{BlockRef, Inspected, LightChain, Proven, Pushed, Route},
     clock::Clock,
     event::{EventBus, HeadKind, SyncEvent, Trust, TrustSource},
+    numbered::Numbered,
     params::{Anchor, NetworkParams},
     saved::SavedChain,
 };
@@ -282,19 +283,24 @@ impl SharedChain {
     pub(crate) fn replace(&self, verified: Option<LightChain>) {
         let mut state = self.state.write();
         let old = state.chain.take();
-        let known = |chain: &Option<LightChain>, from: u32| -> BTreeMap<u32, Blake2bHash> {
-            let known = chain.iter().flat_map(LightChain::known);
-            known.filter(|(number, _)| *number >= from).collect()
+        let known = |chain: &Option<LightChain>, from: u32| -> Numbered<Blake2bHash> {
+            let mut known = Numbered::default();
+            for (number, hash) in chain.iter().flat_map(LightChain::known) {
+                if number >= from {
+                    known.insert(number, hash);
+                }
+            }
+            known
         };
         // What came before the block that our chain started with was learned, and never adopted.
         let start = old.as_ref().map_or(0, LightChain::start);
         let (before, after) = (known(&old, start), known(&verified, 0));
         // What both have is kept; what comes after that, the one loses and the other brings.
-        let is_common = |(number, hash): &(&u32, &Blake2bHash)| after.get(number) == Some(hash);
-        let shared = before.iter().filter(is_common).map(|(number, _)| *number);
+        let is_common = |(number, hash): &(u32, &Blake2bHash)| after.get(*number) == Some(*hash);
+        let shared = before.iter().filter(is_common).map(|(number, _)| number);
         let shared = shared.max();
-        let beyond = |chain: &BTreeMap<u32, Blake2bHash>| -> Vec<String> {
-            let beyond = chain.iter().filter(|(number, _)| Some(**number) > shared);
+        let beyond = |chain: &Numbered<Blake2bHash>| -> Vec<String> {
+            let beyond = chain.iter().filter(|(number, _)| Some(*number) > shared);
             beyond.map(|(_, hash)| hash.to_hex()).collect()
         };
         let (reverted, adopted) = (beyond(&before), beyond(&after));

@@ -86,7 +86,7 @@ impl SignedPeerContact {
     ) -> Option<Self> {
         let public_key = identity.public().try_into_ed25519().ok()?.to_bytes();
         addresses.truncate(limits::MAX_ADDRESSES_PER_CONTACT);
-        addresses.sort();
+        addresses.sort_unstable();
         let inner = PeerContact {
             addresses,
             public_key,

@@ -11,12 +11,9 @@ mod interface;
 mod push;
 mod store;
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use nimiq_block::{Block, BlockError, MacroBlock};
@@ -31,7 +28,7 @@ use nimiq_vrf::VrfEntropy;
 
 pub use self::push::{Inspected, Proven, Pushed, Route, Unproven};
 use self::store::ChainStore;
-use crate::{clock::Clock, limits, params::NetworkParams, verifier::VerifyJob};
+use crate::{clock::Clock, limits, numbered::Numbered, params::NetworkParams, verifier::VerifyJob};
 
 /// A block as events and snapshots name it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -78,7 +75,7 @@ pub struct LightChain {
     validators: Arc<Validators>,
     store: ChainStore,
     /// Hashes of recent election blocks by number, to hold peers' claims against.
-    elections: BTreeMap<u32, Blake2bHash>,
+    elections: Numbered<Blake2bHash>,
     /// Changes with the chain, so that a block that was inspected before is inspected again.
     revision: Revision,
 }
@@ -129,6 +126,8 @@ impl LightChain {
             .try_entropy()
             .ok_or(BlockError::InvalidSeed)?;
 
+        let mut elections = Numbered::default();
+        elections.insert(anchor.block_number(), hash);
         Ok(Self {
             params,
             clock,
@@ -137,7 +136,7 @@ impl LightChain {
             election_head: anchor.clone(),
             validators: Arc::new(validators),
             store: ChainStore::starting_at(Block::Macro(anchor.clone())),
-            elections: BTreeMap::from([(anchor.block_number(), hash)]),
+            elections,
             anchor,
             revision: Revision::fresh(),
         })
@@ -166,15 +165,16 @@ impl LightChain {
             };
         }
         let start = chain.anchor.block_number();
-        let before = elections.iter().filter(|(number, _)| *number < start);
-        chain.elections.extend(before.cloned());
+        for (number, hash) in elections.iter().filter(|(number, _)| *number < start) {
+            chain.elections.insert(*number, hash.clone());
+        }
         Ok(chain)
     }
 
     /// Recent election blocks by number, ascending.
     pub(crate) fn elections(&self) -> impl Iterator<Item = (u32, Blake2bHash)> + '_ {
         let elections = self.elections.iter();
-        elections.map(|(number, hash)| (*number, hash.clone()))
+        elections.map(|(number, hash)| (number, hash.clone()))
     }
 
     /// The network that this chain is of.
@@ -234,17 +234,17 @@ impl LightChain {
 
     /// Whether this chain has another election block at `number` than `hash`.
     pub fn contradicts(&self, number: u32, hash: &Blake2bHash) -> bool {
-        self.elections.get(&number).is_some_and(|ours| ours != hash)
+        self.elections.get(number).is_some_and(|ours| ours != hash)
     }
 
     /// Hash of the election block at `number`, while it is remembered.
     pub fn election_at(&self, number: u32) -> Option<&Blake2bHash> {
-        self.elections.get(&number)
+        self.elections.get(number)
     }
 
     /// Whether `hash` is a recent election block of this chain.
     pub fn knows_election(&self, hash: &Blake2bHash) -> bool {
-        self.elections.values().any(|ours| ours == hash)
+        self.elections.iter().any(|(_, ours)| ours == hash)
     }
 
     /// Number and hash of every block of the main chain that is remembered: those that are kept, and
@@ -259,17 +259,15 @@ impl LightChain {
     /// nothing if that one has not.
     pub fn learn_past(&mut self, other: &Self) {
         let ours = self.election_head.block_number();
-        if other.elections.get(&ours) != Some(&self.election_head.hash()) {
+        if other.elections.get(ours) != Some(&self.election_head.hash()) {
             return;
         }
-        for (number, hash) in other.elections.range(..ours) {
-            self.elections
-                .entry(*number)
-                .or_insert_with(|| hash.clone());
+        for (number, hash) in other.elections.iter() {
+            if number < ours && self.elections.get(number).is_none() {
+                self.elections.insert(number, hash.clone());
+            }
         }
-        while self.elections.len() > limits::REMEMBERED_ELECTIONS {
-            self.elections.pop_first();
-        }
+        self.elections.keep_last(limits::REMEMBERED_ELECTIONS);
     }
 
     /// Our macro blocks, newest first, as `RequestMacroChain` wants them.

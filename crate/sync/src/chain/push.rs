@@ -406,9 +406,7 @@ impl LightChain {
                 self.validators = Arc::new(validators);
                 self.elections
                     .insert(macro_block.block_number(), macro_block.hash());
-                while self.elections.len() > limits::REMEMBERED_ELECTIONS {
-                    self.elections.pop_first();
-                }
+                self.elections.keep_last(limits::REMEMBERED_ELECTIONS);
             }
         }
         self.head = block;

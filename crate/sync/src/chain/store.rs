@@ -2,18 +2,20 @@
 //! the light chain of a 2.3.0 node does, because what is retained decides which blocks count as
 //! known.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use nimiq_block::Block;
 use nimiq_blockchain_interface::ChainInfo;
 use nimiq_hash::Blake2bHash;
 use nimiq_primitives::policy::Policy;
 
+use crate::numbered::Numbered;
+
 /// Headers of the recent chain and its forks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ChainStore {
     blocks: HashMap<Blake2bHash, ChainInfo>,
-    by_number: BTreeMap<u32, Vec<Blake2bHash>>,
+    by_number: Numbered<Vec<Blake2bHash>>,
 }
 
 impl ChainStore {
@@ -31,7 +33,7 @@ impl ChainStore {
     /// The main chain's block at `number`.
     pub(super) fn get_at(&self, number: u32) -> Option<&ChainInfo> {
         self.by_number
-            .get(&number)?
+            .get(number)?
             .iter()
             .filter_map(|hash| self.blocks.get(hash))
             .find(|info| info.on_main_chain)
@@ -50,7 +52,7 @@ impl ChainStore {
         }
         let number = info.head.block_number();
         if self.blocks.insert(hash.clone(), info).is_none() {
-            self.by_number.entry(number).or_default().push(hash);
+            self.by_number.at(number).push(hash);
         }
     }
 
@@ -80,7 +82,7 @@ impl ChainStore {
         };
         let blocks = &mut self.blocks;
         self.by_number.retain(|number, hashes| {
-            let kept = keep(*number);
+            let kept = keep(number);
             if !kept {
                 for hash in hashes {
                     blocks.remove(hash);
@@ -93,8 +95,8 @@ impl ChainStore {
     /// The main chain's blocks, ascending.
     pub(super) fn main_chain(&self) -> impl Iterator<Item = &Block> {
         self.by_number
-            .keys()
-            .filter_map(|number| self.get_at(*number))
+            .iter()
+            .filter_map(|(number, _)| self.get_at(number))
             .map(|info| &info.head)
     }
 

@@ -1,11 +1,9 @@
 //! Blocks whose parents have not arrived yet, bounded per height and in all.
 
-use std::collections::BTreeMap;
-
 use nimiq_block::Block;
 use nimiq_hash::Blake2bHash;
 
-use crate::limits;
+use crate::{limits, numbered::Numbered};
 
 /// A block that waits for its parent, and where it came from.
 #[derive(Debug)]
@@ -17,14 +15,14 @@ pub(super) struct Buffered<S> {
 /// See the module's documentation.
 #[derive(Debug)]
 pub(super) struct Buffer<S> {
-    by_number: BTreeMap<u32, Vec<Buffered<S>>>,
+    by_number: Numbered<Vec<Buffered<S>>>,
     len: usize,
 }
 
 impl<S> Default for Buffer<S> {
     fn default() -> Self {
         Self {
-            by_number: BTreeMap::new(),
+            by_number: Numbered::default(),
             len: 0,
         }
     }
@@ -34,7 +32,7 @@ impl<S> Buffer<S> {
     /// Keeps a block, or gives it back where there is no room or it is here already.
     pub(super) fn insert(&mut self, buffered: Buffered<S>) -> Result<(), Buffered<S>> {
         let number = buffered.block.block_number();
-        let here = self.by_number.get(&number).map_or(&[][..], Vec::as_slice);
+        let here = self.by_number.get(number).map_or(&[][..], Vec::as_slice);
         let hash = buffered.block.hash();
         let refused = self.len >= limits::MAX_BUFFERED_BLOCKS
             || here.len() >= limits::MAX_BLOCKS_PER_HEIGHT
@@ -42,7 +40,7 @@ impl<S> Buffer<S> {
         if refused {
             return Err(buffered);
         }
-        self.by_number.entry(number).or_default().push(buffered);
+        self.by_number.at(number).push(buffered);
         self.len += 1;
         Ok(())
     }
@@ -58,7 +56,7 @@ impl<S> Buffer<S> {
 
     /// Takes out the blocks on top of the block called `parent`.
     pub(super) fn take_children_of(&mut self, parent: &Blake2bHash) -> Vec<Buffered<S>> {
-        let numbers: Vec<_> = self.by_number.keys().copied().collect();
+        let numbers: Vec<_> = self.by_number.iter().map(|(number, _)| number).collect();
         numbers
             .into_iter()
             .flat_map(|number| self.take_at(number, parent))
@@ -66,7 +64,7 @@ impl<S> Buffer<S> {
     }
 
     fn take_at(&mut self, number: u32, parent: &Blake2bHash) -> Vec<Buffered<S>> {
-        let Some(here) = self.by_number.remove(&number) else {
+        let Some(here) = self.by_number.remove(number) else {
             return Vec::new();
         };
         let (taken, kept): (Vec<_>, Vec<_>) = here
@@ -81,18 +79,13 @@ impl<S> Buffer<S> {
 
     /// The block with the lowest number.
     pub(super) fn lowest(&self) -> Option<&Buffered<S>> {
-        self.by_number.values().next()?.first()
+        self.by_number.iter().next()?.1.first()
     }
 
     /// Drops the blocks up to `number` and returns where they came from.
     pub(super) fn prune(&mut self, number: u32) -> Vec<S> {
-        let kept = self.by_number.split_off(&number.saturating_add(1));
-        let dropped = std::mem::replace(&mut self.by_number, kept);
-        let sources: Vec<_> = dropped
-            .into_values()
-            .flatten()
-            .map(|buffered| buffered.source)
-            .collect();
+        let dropped = self.by_number.take_up_to(number);
+        let sources: Vec<_> = dropped.flatten().map(|buffered| buffered.source).collect();
         self.len -= sources.len();
         sources
     }

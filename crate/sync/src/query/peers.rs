@@ -137,9 +137,8 @@ impl<TPeerId: Copy + Eq + Hash> Desk<TPeerId> {
             let answer = load.latency + limits::QUERY_LATENCY_BASE;
             load.count(kind, now).wait(kind, now) + answer.saturating_mul(queue)
         };
-        let mut times: Vec<_> = peers.iter().copied().zip(peers.iter().map(time)).collect();
-        times.sort_by_key(|(_, time)| *time);
-        let (peer, _) = *times.first()?;
+        let times = peers.iter().copied().zip(peers.iter().map(time));
+        let (peer, _) = times.min_by_key(|(_, time)| *time)?;
         loads.entry(peer).or_default().chosen += 1;
         Some(Ticket { desk: self, peer })
     }

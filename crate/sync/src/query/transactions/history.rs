@@ -366,10 +366,10 @@ impl<TNetwork: Network> Walk<TNetwork> {
         // Who claims all of it can be held to it. After that, each to its own.
         let claims_all =
             |peer: &TNetwork::PeerId| claims.iter().all(|claim| claim.claimers.contains(peer));
-        let mut peers: Vec<_> = self.sources.iter().map(|source| source.peer).collect();
-        peers.sort_by_key(|peer| !claims_all(peer));
+        let peers = self.sources.iter().map(|source| source.peer);
+        let (all, some): (Vec<_>, Vec<_>) = peers.partition(claims_all);
         let mut left = question;
-        for peer in peers {
+        for peer in all.into_iter().chain(some) {
             let is_own = |hash: &Blake2bHash| {
                 let own = |claim: &&&Claim<_>| claim.hash == *hash;
                 claims
