@@ -83,10 +83,10 @@ fn forge(response: &mut ResponseTransactionsProof) {
 /// What each does, and whether it is beyond any excuse.
 const MUTATIONS: &[(&str, Mutation)] = &[
     ("a node less at the front", |r| {
-        drop(r.proof.proof.nodes.remove(0))
+        r.proof.proof.nodes.remove(0);
     }),
     ("a node less at the back", |r| {
-        drop(r.proof.proof.nodes.pop())
+        r.proof.proof.nodes.pop();
     }),
     ("no nodes", |r| r.proof.proof.nodes.clear()),
     ("a node more", |r| {
@@ -364,10 +364,13 @@ async fn with_nobody_but_liars_there_is_an_error_that_says_so() {
 
 // --- Receipts -------------------------------------------------------------------------------------
 
+/// Receipts, as they are shown.
+type Shown = Vec<(Blake2bHash, u32)>;
+
 /// A node that changes its receipts.
 async fn add_gossip(
     world: &mut World,
-    change: impl Fn(&mut Vec<(Blake2bHash, u32)>) + Send + Sync + 'static,
+    change: impl Fn(&mut Shown) + Send + Sync + 'static,
 ) -> PeerId {
     world
         .add_liar(move |question, reply| {
@@ -395,7 +398,7 @@ async fn withheld_receipts_are_shown_by_others() {
     let all = history(&world, &bank, HistoryOptions::default())
         .await
         .unwrap();
-    let withholding: [fn(&mut Vec<(Blake2bHash, u32)>); 4] = [
+    let withholding: [fn(&mut Shown); 4] = [
         Vec::clear,
         |receipts| receipts.truncate(3),
         |receipts| drop(receipts.drain(..receipts.len() / 2)),
@@ -432,7 +435,7 @@ async fn made_up_receipts_are_not_shown() {
         assert_ne!(stake.transaction.sender, bank);
         (stake.hash, stake.block_number.unwrap())
     };
-    type Change = Box<dyn Fn(&mut Vec<(Blake2bHash, u32)>) + Send + Sync>;
+    type Change = Box<dyn Fn(&mut Shown) + Send + Sync>;
     let made_up: Vec<(&str, Change)> = vec![
         (
             "one that does not exist",

@@ -215,6 +215,25 @@ async fn a_watch_goes_on_over_reconnects_and_catches_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_watches_before_there_is_consensus_is_told_of_nothing_older() {
+    let mut world = World::begin(with_peers(2));
+    // Of this one there is much in the chain.
+    let bank = Payer::funded();
+    let mut early: Watch = world.queries.watch(vec![bank.address().clone()]).boxed();
+    world.add_node();
+    world.add_node();
+    world.engine.until("consensus established").await;
+    world.network.subscribed(bank.address(), 2).await;
+    pass(&mut world, 12, Duration::from_secs(1)).await;
+    assert!(early.next().now_or_never().is_none());
+    let height = world.chain.height();
+    let paid = bank.pay(&address(1), coin(5), height).unwrap();
+    include(&mut world, vec![paid.clone()]).await;
+    assert_eq!(told(&mut early).await.hash, hash(&paid));
+    world.finish(&[]).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_peer_that_leaves_is_replaced() {
     let mut world = World::with_nodes(5).await;
     let mut watch = watch(&world, &[address(1)], limits::NOTIFIERS).await;
@@ -414,7 +433,7 @@ async fn no_more_addresses_are_watched_than_nodes_take() {
 async fn hundreds_of_transactions_at_a_time_are_all_told_of() {
     let mut world = World::with_nodes(3).await;
     let recipient = address(20_000);
-    let mut watch = watch(&world, &[recipient.clone()], 3).await;
+    let mut watch = watch(&world, std::slice::from_ref(&recipient), 3).await;
     let bank = Payer::funded();
     let mut sent = 0;
     for block in 0..4_u64 {
@@ -452,7 +471,7 @@ async fn hundreds_of_transactions_at_a_time_are_all_told_of() {
 async fn a_reader_that_is_too_slow_is_told_so() {
     let mut world = World::with_nodes(2).await;
     let recipient = address(20_000);
-    let mut watch = watch(&world, &[recipient.clone()], 2).await;
+    let mut watch = watch(&world, std::slice::from_ref(&recipient), 2).await;
     let bank = Payer::funded();
     let mut left = limits::WATCH_BUFFER + 1;
     let mut value = 0;

@@ -408,6 +408,12 @@ impl<TNetwork: Network> Follower<TNetwork> {
 
     /// Starts what there is to do.
     fn work(&mut self) {
+        if self.watchers.are_early()
+            && self.standing.borrow().established
+            && let Some(heads) = self.queries.context().chain.heads()
+        {
+            self.watchers.begin(heads.head.number);
+        }
         self.inquire();
         self.subscribe();
     }

@@ -84,7 +84,7 @@ impl<TNetwork: Network> Queries<TNetwork> {
     /// reaches, in order, and is proven if it is said to be included.
     ///
     /// It goes on over reconnects, and catches up on what happened meanwhile. The addresses are
-    /// watched from this call on, until the stream is dropped.
+    /// watched from this call on, or from when there is consensus, until the stream is dropped.
     ///
     /// # Errors
     /// The stream ends after an error: [`QueryError::NotFound`] if there are too many addresses,
@@ -96,11 +96,16 @@ impl<TNetwork: Network> Queries<TNetwork> {
     {
         let (sender, receiver) = mpsc::channel(limits::WATCH_BUFFER);
         let end = EndReason::default();
+        let established = self.inner.standing.borrow().established;
+        let since = match self.context().chain.heads() {
+            Some(heads) if established => heads.head.number,
+            _ => watchers::NOT_YET,
+        };
         let applicant = Applicant {
             addresses: addresses.into_iter().collect(),
             sender,
             end: end.clone(),
-            since: self.context().chain.heads_or_genesis().0.head.number,
+            since,
         };
         if let Err(error) = self.follow(Request::Watch(applicant)) {
             *end.lock() = Some(error);

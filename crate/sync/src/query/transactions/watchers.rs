@@ -13,6 +13,10 @@ use crate::{limits, query::QueryError};
 /// Names a watcher.
 pub(super) type WatcherId = u64;
 
+/// Stands for the head of those who come before there is consensus. What is our head then may be of
+/// long ago, and they want to know what happens from now on.
+pub(super) const NOT_YET: u32 = u32::MAX;
+
 /// Why a watcher hears no more, if there is another reason than that the engine has ended.
 pub(super) type EndReason = Arc<Mutex<Option<QueryError>>>;
 
@@ -22,7 +26,7 @@ pub(super) struct Applicant {
     pub(super) addresses: HashSet<Address>,
     pub(super) sender: mpsc::Sender<TransactionDetails>,
     pub(super) end: EndReason,
-    /// Number of the head when it came.
+    /// Number of the head when it came, or [`NOT_YET`].
     pub(super) since: u32,
 }
 
@@ -82,6 +86,21 @@ impl Watchers {
         };
         *applicant.end.lock() = Some(QueryError::NotFound(why));
         None
+    }
+
+    /// Whether some came before there was consensus.
+    pub(super) fn are_early(&self) -> bool {
+        let mut list = self.list.iter();
+        list.any(|watcher| watcher.applicant.since == NOT_YET)
+    }
+
+    /// There is consensus: for those who came before, now is when this block is the head.
+    pub(super) fn begin(&mut self, head: u32) {
+        for watcher in &mut self.list {
+            if watcher.applicant.since == NOT_YET {
+                watcher.applicant.since = head;
+            }
+        }
     }
 
     /// Lets go of watchers that are gone. Returns whether there were any.
