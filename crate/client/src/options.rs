@@ -222,7 +222,7 @@ fn peers(value: &Value, network: &NetworkParams, problems: &mut Problems) -> Vec
             return network
                 .seeds
                 .iter()
-                .filter_map(|seed| seed.parse().ok())
+                .filter_map(|seed| validate_multiaddr(seed).ok())
                 .collect();
         }
         Value::List(items) => items,

@@ -6,7 +6,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 use thiserror::Error;
 
-use crate::{limits, peers::Transport, transport};
+use crate::{
+    address_text::{self, TextError},
+    limits,
+    peers::Transport,
+    transport,
+};
 
 /// What is wrong with an address given as text.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -16,8 +21,8 @@ pub enum AddressError {
     Unparsable {
         /// The text.
         text: String,
-        /// What the parser said.
-        reason: String,
+        /// What is wrong with it.
+        reason: &'static str,
     },
     /// A multiaddr, but of no form a client can dial.
     #[error(
@@ -36,12 +41,20 @@ pub enum AddressError {
 /// [`AddressError::Unsupported`] in this build.
 pub fn validate_multiaddr(text: &str) -> Result<Multiaddr, AddressError> {
     let shown: String = text.chars().take(limits::MAX_ADDRESS_BYTES).collect();
-    let address: Multiaddr =
-        text.parse()
-            .map_err(|error: libp2p::multiaddr::Error| AddressError::Unparsable {
-                text: shown.clone(),
-                reason: error.to_string(),
-            })?;
+    // Four bytes of text can make three of a hash; nothing shrinks by more.
+    if text.len() > 2 * limits::MAX_ADDRESS_BYTES {
+        return Err(AddressError::Form(shown));
+    }
+    let address = match address_text::parse(text) {
+        Ok(address) => address,
+        Err(TextError::Foreign) => return Err(AddressError::Form(shown)),
+        Err(TextError::Malformed(reason)) => {
+            return Err(AddressError::Unparsable {
+                text: shown,
+                reason,
+            });
+        }
+    };
     if address.len() > limits::MAX_ADDRESS_BYTES {
         return Err(AddressError::Form(shown));
     }

@@ -18,6 +18,7 @@
 //! - `swarm` is the one task that owns the libp2p swarm; [`Network`] talks to it through channels.
 
 mod address;
+mod address_text;
 mod behaviour;
 mod clock;
 mod command;
