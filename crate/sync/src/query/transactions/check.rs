@@ -28,6 +28,9 @@ use nimiq_transaction::{
 
 use crate::{limits, query::QueryError};
 
+#[cfg(test)]
+mod tests;
+
 fn invalid(why: impl Into<String>) -> QueryError {
     QueryError::InvalidTransaction(why.into())
 }
