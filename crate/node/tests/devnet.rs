@@ -102,7 +102,7 @@ async fn nimiqs_pico_client_follows_the_real_validator() {
             .unwrap()
             .hash()
     );
-    within(3, "stopping", devnet.stop()).await;
+    within(20, "stopping", devnet.stop()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -151,7 +151,7 @@ async fn a_liar_joins_last_and_is_known_to_the_others() {
         }
     )));
     assert_eq!(devnet.addresses().len(), 4);
-    within(10, "meeting the liar", devnet.nodes()[0].connected(3)).await;
+    within(60, "meeting the liar", devnet.nodes()[0].connected(3)).await;
 
     // It follows the live chain, but not as far as the election block goes.
     let liar = devnet.liar().unwrap();
@@ -376,8 +376,8 @@ async fn all_peers_can_go_and_come_back() {
     let prober = Prober::connect(&addresses[0]).await;
     let mut events = prober.network.subscribe_events();
 
-    within(3, "stopping", devnet.stop_nodes()).await;
-    within(3, "closing", async {
+    within(20, "stopping", devnet.stop_nodes()).await;
+    within(20, "closing", async {
         while !matches!(events.next().await, Some(Ok(NetworkEvent::PeerLeft(_)))) {}
     })
     .await;

@@ -322,7 +322,7 @@ async fn connections_can_be_closed_in_mid_request() {
     let Prober { network, peer, .. } = &scene.prober;
     let mut events = network.subscribe_events();
     network.request(RequestHead {}, *peer).await.unwrap_err();
-    within(5, "closing", async {
+    within(20, "closing", async {
         loop {
             if let NetworkEvent::PeerLeft(left) = events.next().await.unwrap().unwrap() {
                 assert_eq!(left, *peer);

@@ -89,14 +89,26 @@ impl Prober {
         let (network, _) = light_network(vec![address.clone()], Services::empty()).await;
         let mut events = network.subscribe_events();
         network.start_connecting().await;
-        let (peer, services) = within(10, "connecting", async {
+        // On a busy machine a handshake can take longer than its three seconds; a node tries again
+        // only after minutes.
+        let joined = async {
             loop {
-                if let Ok(NetworkEvent::PeerJoined(peer, info)) = events.next().await.unwrap() {
-                    return (peer, info.get_services());
+                let joining = async {
+                    loop {
+                        if let Ok(NetworkEvent::PeerJoined(peer, info)) =
+                            events.next().await.unwrap()
+                        {
+                            return (peer, info.get_services());
+                        }
+                    }
+                };
+                match tokio::time::timeout(Duration::from_secs(5), joining).await {
+                    Ok(joined) => return joined,
+                    Err(_) => drop(network.dial_address(address.clone()).await),
                 }
             }
-        })
-        .await;
+        };
+        let (peer, services) = within(60, "connecting", joined).await;
         Self {
             network,
             peer,
