@@ -28,8 +28,8 @@ pub use event::{
     ConsensusState, EventBus, HeadKind, Outcome, Snapshot, StallAction, StorageRecord,
     StorageStatus, SyncEvent, SyncerKind, TimedEvent, Trust, TrustSource,
 };
-pub use query::Queries;
 pub use params::{Anchor, NetworkParams};
+pub use query::Queries;
 pub use saved::{SavedChain, SavedError};
 #[cfg(not(target_family = "wasm"))]
 pub use verifier::PoolVerifier;
