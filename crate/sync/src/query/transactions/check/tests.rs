@@ -372,14 +372,14 @@ fn is_left_to_nodes(transaction: &Transaction) -> bool {
     if transaction.recipient_type != AccountType::Staking {
         return false;
     }
-    match Data::parse(transaction) {
-        Ok(Data::CreateValidator { .. }) => true,
-        Ok(Data::UpdateValidator {
-            new_voting_key: Some(_),
-            ..
-        }) => true,
-        _ => false,
-    }
+    matches!(
+        Data::parse(transaction),
+        Ok(Data::CreateValidator { .. }
+            | Data::UpdateValidator {
+                new_voting_key: Some(_),
+                ..
+            })
+    )
 }
 
 proptest! {
