@@ -179,11 +179,9 @@ describe('a peer that lies when asked', () => {
         await stillWell(scene);
     });
 
-    test('old-state-root: others know the present', async (t) => {
-        // It may prove the state of then honestly, so who is much too late is passed over, not banned.
+    test('old-state-root: a proof that does not fit the block it names is a lie, however old the block', async (t) => {
         const scene = await meet(t, 'old-state-root');
-        for (let round = 0; round < AT_ONCE; round++) await questions.accounts(scene);
-        await stillWell(scene);
+        await untilBanned(scene, () => questions.accounts(scene));
     });
 
     for (const adversary of ['refuses-queries', 'ignores-queries', 'garbage-queries']) {

@@ -84,9 +84,14 @@ impl<TNetwork: Network> Queries<TNetwork> {
         let response = self.request(peer, request).await?;
         let ResponseTrieProof { proof, block_hash } =
             response.map_err(|error| PeerFault::Lacks(error.to_string()))?;
-        let block = self.proving_block(&block_hash, newest).await?;
+        let block = self.proving_block(&block_hash).await?;
+        // A proof that does not hold is a lie, whatever it is about.
         let values = values(proof, &block.state_root, keys)
             .map_err(|reason| PeerFault::Lied(reason.into()))?;
+        if block.number + limits::QUERY_STATE_AGE < newest {
+            let reason = "the state that it proves is too old";
+            return Err(PeerFault::Failed(reason.into()));
+        }
         Ok(values
             .into_iter()
             .map(|value| Answer {
@@ -97,13 +102,8 @@ impl<TNetwork: Network> Queries<TNetwork> {
             .collect())
     }
 
-    /// The block of our main chain called `hash`, as soon as we hold it. `newest` is where our head
-    /// was when the peer was asked.
-    async fn proving_block(
-        &self,
-        hash: &Blake2bHash,
-        newest: u32,
-    ) -> Result<ProvingBlock, PeerFault> {
+    /// The block of our main chain called `hash`, as soon as we hold it.
+    async fn proving_block(&self, hash: &Blake2bHash) -> Result<ProvingBlock, PeerFault> {
         let mut heads = 0;
         let mut last = None;
         let find = |chain: &LightChain, trust: Trust| {
@@ -130,16 +130,11 @@ impl<TNetwork: Network> Queries<TNetwork> {
             (heads > limits::QUERY_HEAD_BLOCKS + 1).then_some(None)
         };
         let found = self.when_chain(limits::QUERY_HEAD_TIMEOUT, find).await;
-        // Neither is a lie, but who does that is not the one to ask next time.
-        let Some(block) = found.flatten() else {
+        found.flatten().ok_or_else(|| {
+            // No lie, but who does that is not the one to ask next time.
             let reason = "it proves the state of a block that we do not get";
-            return Err(PeerFault::Failed(reason.into()));
-        };
-        if block.number + limits::QUERY_STATE_AGE < newest {
-            let reason = "the state that it proves is too old";
-            return Err(PeerFault::Failed(reason.into()));
-        }
-        Ok(block)
+            PeerFault::Failed(reason.into())
+        })
     }
 }
 
