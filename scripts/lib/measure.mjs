@@ -73,10 +73,10 @@ export async function measureReload(url) {
             await Promise.all([go(), established]).catch((error) => {
                 throw new Failure(`${url} did not reach consensus: ${fault?.stack ?? error.message}`);
             });
+            await page.waitForFunction(() => window.marks.verified, undefined, { timeout: PATIENCE_MS });
             return page.evaluate(() => window.marks);
         };
         const cold = await visit(() => page.goto(url));
-        await page.waitForFunction(() => window.marks.verified, undefined, { timeout: PATIENCE_MS });
         const reload = await visit(() => page.reload());
         return { cold, reload };
     } finally {
