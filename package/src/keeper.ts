@@ -33,8 +33,10 @@ export class Keeper {
                 this.#storage.discard(event.record);
                 return this.#soon();
             case 'trust':
-                if (event.level === 'verified') this.#chainChanged = true;
-                return this.#soon();
+                if (event.level !== 'verified') return;
+                // Seldom, and what a reload gains most from: what a page begins to write as it goes may get lost.
+                this.#chainChanged = true;
+                return this.#soon(0);
             case 'macro-block':
                 if (event.trust === 'verified') this.#chainChanged = true;
                 return this.#soon();
@@ -70,7 +72,11 @@ export class Keeper {
         return saved !== undefined;
     }
 
-    #soon(): void {
-        if (this.#storage.works) this.#timer ??= setTimeout(() => this.now(), DELAY);
+    /** Not at once: the core is in the middle of something when it reports. */
+    #soon(delay = DELAY): void {
+        if (!this.#storage.works) return;
+        if (delay < DELAY) clearTimeout(this.#timer);
+        else if (this.#timer !== undefined) return;
+        this.#timer = setTimeout(() => this.now(), delay);
     }
 }
