@@ -235,7 +235,7 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
     /**
      * Transactions that touch the addresses, from now on: each is yielded once for each state that it reaches, proven
      * before it is. Those sent through this client are yielded as `pending` first. A reader may take its time: only with
-     * more than 4096 unread does it get the error `timeout`, and none goes missing silently. `break`/`return()` ends the
+     * more than 2,048 unread does it get the error `timeout`, and none goes missing silently. `break`/`return()` ends the
      * watch, and so does closing the client. At most 250 addresses can be watched at a time.
      */
     watchAddresses(addresses: string[]): AsyncIterableIterator<TransactionDetails> {

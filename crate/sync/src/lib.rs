@@ -8,6 +8,7 @@ pub mod chain;
 mod clock;
 mod consensus;
 mod event;
+mod header;
 pub mod limits;
 mod live;
 pub mod macro_sync;

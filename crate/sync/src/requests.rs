@@ -14,7 +14,7 @@ use nimiq_time::timeout;
 use thiserror::Error;
 
 use crate::{
-    limits,
+    header, limits,
     messages::{
         Direction, MacroChain, MacroChainError, RequestBlock, RequestHead, RequestMacroChain,
         RequestMissingBlocks, ResponseBlocksError, ResponseHead,
@@ -119,22 +119,10 @@ const OTHER_HASH: &str = "a block with another hash than the one asked for";
 
 /// Drops what was not asked for, the body, and holds the rest against the hash that was.
 pub(crate) fn check_block(mut block: Block, hash: &Blake2bHash) -> Result<Block, &'static str> {
-    // The hash of a validator set with gaps can't be computed: check the structure first.
-    check_structure(&block)?;
-    match &mut block {
-        Block::Macro(block) => block.body = None,
-        Block::Micro(block) => block.body = None,
-    }
+    header::strip(&mut block)?;
     match block.hash_cached() == *hash {
         true => Ok(block),
         false => Err(OTHER_HASH),
-    }
-}
-
-fn check_structure(block: &Block) -> Result<(), &'static str> {
-    match block.validators().map(|set| set.validate_structure()) {
-        Some(Err(_)) => Err("a block with a malformed validator set"),
-        Some(Ok(())) | None => Ok(()),
     }
 }
 
@@ -261,11 +249,7 @@ fn check_run(
     let last = blocks.len().saturating_sub(1);
     let mut parent: Option<(Blake2bHash, u32)> = None;
     for (i, block) in blocks.iter_mut().enumerate() {
-        check_structure(block)?;
-        match block {
-            Block::Macro(block) => block.body = None,
-            Block::Micro(block) => block.body = None,
-        }
+        header::strip(block)?;
         let linked = match &parent {
             Some((hash, number)) => {
                 block.parent_hash() == hash && block.block_number() == number.wrapping_add(1)

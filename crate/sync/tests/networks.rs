@@ -11,21 +11,10 @@
 
 mod support;
 
-use std::{
-    num::NonZeroU8,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use nimiq_blockchain_interface::AbstractBlockchain;
-use nimiq_network_interface::{
-    Multiaddr,
-    network::Network,
-    peer_info::{NodeType, Services},
-};
-use nimiq_network_libp2p::{
-    Keypair, Network as NodeNetwork, discovery::peer_contacts::PeerContact,
-};
+use nimiq_network_interface::network::Network;
 use pico_node::{
     devnet::{Devnet, DevnetConfig, Interrupt},
     liar::Lie,
@@ -36,6 +25,7 @@ use pico_sync::{Clock, ConsensusState, PoolVerifier, SyncerKind, Trust};
 use crate::support::{
     blocks::params,
     engine::{Engine, config},
+    swarms::{node_network, pico_network},
 };
 
 /// Three nodes, and a liar if there is to be one, with a block twice a second.
@@ -49,46 +39,6 @@ async fn devnet(adversary: Option<Lie>) -> Devnet {
     Devnet::start(config, Interrupt::default(), |_| {})
         .await
         .unwrap()
-}
-
-/// The swarm of a full node, as a light client.
-async fn node_network(seeds: Vec<Multiaddr>) -> Arc<NodeNetwork> {
-    let keypair = Keypair::generate_ed25519();
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let services = Services::provided(NodeType::Pico);
-    let contact = PeerContact::new([], keypair.public(), services, now.unwrap().as_secs());
-    let seed_count = seeds.len();
-    let config = nimiq_network_libp2p::Config::new(
-        keypair,
-        contact.unwrap(),
-        seeds,
-        params().genesis().hash,
-        false,
-        Services::required(NodeType::Pico),
-        None,
-        12,
-        4000,
-        4000,
-        4000,
-        false,
-        seed_count,
-        true,
-        NonZeroU8::MIN,
-        1024,
-    );
-    let network = Arc::new(NodeNetwork::new(config, ()).await);
-    network.start_connecting().await;
-    network
-}
-
-/// Our own swarm.
-fn pico_network(seeds: Vec<Multiaddr>) -> Arc<pico_network::Network> {
-    let mut config =
-        pico_network::Config::new(Keypair::generate_ed25519(), params().genesis().hash, seeds);
-    config.allow_loopback = true;
-    let network = pico_network::Network::new(config).unwrap();
-    network.start_connecting();
-    network
 }
 
 fn start<N: Network>(network: &Arc<N>) -> Engine {

@@ -12,7 +12,7 @@ use nimiq_primitives::{policy::Policy, slots_allocation::Validators};
 
 use super::{BlockRef, LATEST_TIMESTAMP, LightChain, Revision};
 use crate::{
-    limits,
+    header, limits,
     verifier::{Verifier, VerifierError, VerifyJob},
 };
 
@@ -158,11 +158,7 @@ impl LightChain {
         if let Some(result) = self.settled(&block, &hash, route) {
             return Ok(Inspected::Settled(result));
         }
-        // A body is not ours to check and not kept.
-        match &mut block {
-            Block::Macro(block) => block.body = None,
-            Block::Micro(block) => block.body = None,
-        }
+        header::drop_body(&mut block);
         match route {
             Route::Live => self.check_live(&block)?,
             Route::Macro => {

@@ -27,7 +27,7 @@ use web_time::Instant;
 use self::buffer::{Buffer, Buffered};
 use crate::{
     chain::{Inspected, LightChain, Proven, PushError, PushResult, Pushed},
-    limits,
+    header, limits,
     macro_sync::Context,
     messages::BlockHeaderTopic,
     requests::{self, Missing, PeerFault},
@@ -138,11 +138,8 @@ impl<TNetwork: Network> LiveSync<TNetwork> {
             peer: message.propagation_source(),
             message: Some(message),
         };
-        // Hashing a validator set with gaps is not possible: refuse it before anything else.
-        if block
-            .validators()
-            .is_some_and(|set| set.validate_structure().is_err())
-        {
+        // Before anything else: everything else goes by its hash.
+        if !header::is_hashable(block.validators().as_ref()) {
             return self.settle(&source, MsgAcceptance::Reject);
         }
         // Before there is a chain, and from a peer that macro sync is not done with, a header says

@@ -80,6 +80,30 @@ where
     }
 }
 
+/// Holds that a topic has the same name, limits and validation on both sides.
+fn assert_same_topic<A: Topic, B: Topic>() {
+    assert_eq!(A::NAME, B::NAME);
+    assert_eq!(A::BUFFER_SIZE, B::BUFFER_SIZE);
+    assert_eq!(A::VALIDATE, B::VALIDATE);
+    assert_eq!(A::MAX_MESSAGES, B::MAX_MESSAGES);
+    assert_eq!(A::MAX_MESSAGE_SIZE, B::MAX_MESSAGE_SIZE);
+}
+
+/// A message with some bytes changed and at most half of it cut off.
+fn damaged(
+    bytes: &[u8],
+    changes: &[(prop::sample::Index, u8)],
+    cut: prop::sample::Index,
+) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for (at, value) in changes {
+        let at = at.index(bytes.len());
+        bytes[at] = *value;
+    }
+    bytes.truncate(cut.index(bytes.len()).max(bytes.len() / 2));
+    bytes
+}
+
 /// Holds that a request has the same type, limits and encoding on both sides.
 fn assert_same_request<A: RequestCommon, B: RequestCommon>(ours: &A, theirs: &B) {
     assert_eq!(A::TYPE_ID, B::TYPE_ID);
@@ -301,13 +325,7 @@ fn announcements_travel_alike() {
 
 #[test]
 fn the_topic_is_the_one_of_a_node() {
-    type Ours = ours::BlockHeaderTopic;
-    type Theirs = theirs::BlockHeaderTopic;
-    assert_eq!(Ours::NAME, Theirs::NAME);
-    assert_eq!(Ours::BUFFER_SIZE, Theirs::BUFFER_SIZE);
-    assert_eq!(Ours::VALIDATE, Theirs::VALIDATE);
-    assert_eq!(Ours::MAX_MESSAGES, Theirs::MAX_MESSAGES);
-    assert_eq!(Ours::MAX_MESSAGE_SIZE, Theirs::MAX_MESSAGE_SIZE);
+    assert_same_topic::<ours::BlockHeaderTopic, theirs::BlockHeaderTopic>();
 }
 
 proptest! {

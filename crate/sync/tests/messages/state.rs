@@ -11,7 +11,9 @@ use pico_node::chain::{ScriptedChain, answer};
 use pico_sync::messages as ours;
 use proptest::prelude::*;
 
-use super::{assert_same, assert_same_garbage, assert_same_request, assert_same_response, hash};
+use super::{
+    assert_same, assert_same_garbage, assert_same_request, assert_same_response, damaged, hash,
+};
 
 type OurTrie = <ours::RequestTrieProof as RequestCommon>::Response;
 type OurBlocks = <ours::RequestBlocksProof as RequestCommon>::Response;
@@ -187,12 +189,7 @@ proptest! {
         cut in any::<prop::sample::Index>(),
     ) {
         for bytes in [&answers().0, &answers().1] {
-            let mut bytes = bytes.clone();
-            for (at, value) in &changes {
-                let at = at.index(bytes.len());
-                bytes[at] = *value;
-            }
-            bytes.truncate(cut.index(bytes.len()).max(bytes.len() / 2));
+            let bytes = damaged(bytes, &changes, cut);
             assert_same_garbage::<ours::RequestTrieProof, theirs::RequestTrieProof>(&bytes);
             assert_same_garbage::<ours::RequestBlocksProof, theirs::RequestBlocksProof>(&bytes);
         }

@@ -5,10 +5,7 @@ use std::sync::OnceLock;
 use nimiq_consensus::{SubscribeToAddressesError as TheirRefusal, messages as theirs};
 use nimiq_hash::{Blake2bHash, Hash};
 use nimiq_keys::Address;
-use nimiq_network_interface::{
-    network::Topic,
-    request::{RequestCommon, RequestSerialize},
-};
+use nimiq_network_interface::request::{RequestCommon, RequestSerialize};
 use nimiq_primitives::coin::Coin;
 use nimiq_serde::{Deserialize, Serialize};
 use pico_node::chain::{Payer, ScriptedChain, answer};
@@ -17,7 +14,7 @@ use proptest::prelude::*;
 
 use super::{
     assert_decodes_alike, assert_same, assert_same_garbage, assert_same_request,
-    assert_same_response, hash, hashes,
+    assert_same_response, assert_same_topic, damaged, hash, hashes,
 };
 
 type OurProof = <ours::RequestTransactionsProof as RequestCommon>::Response;
@@ -178,13 +175,7 @@ fn errors_travel_by_index_and_unknown_ones_are_other() {
 
 #[test]
 fn the_topic_is_the_one_of_a_node() {
-    type Ours = ours::AddressSubscriptionTopic;
-    type Theirs = theirs::AddressSubscriptionTopic;
-    assert_eq!(Ours::NAME, Theirs::NAME);
-    assert_eq!(Ours::BUFFER_SIZE, Theirs::BUFFER_SIZE);
-    assert_eq!(Ours::VALIDATE, Theirs::VALIDATE);
-    assert_eq!(Ours::MAX_MESSAGES, Theirs::MAX_MESSAGES);
-    assert_eq!(Ours::MAX_MESSAGE_SIZE, Theirs::MAX_MESSAGE_SIZE);
+    assert_same_topic::<ours::AddressSubscriptionTopic, theirs::AddressSubscriptionTopic>();
 }
 
 proptest! {
@@ -263,12 +254,7 @@ proptest! {
         cut in any::<prop::sample::Index>(),
     ) {
         for bytes in [&answers().0, &answers().1] {
-            let mut bytes = bytes.clone();
-            for (at, value) in &changes {
-                let at = at.index(bytes.len());
-                bytes[at] = *value;
-            }
-            bytes.truncate(cut.index(bytes.len()).max(bytes.len() / 2));
+            let bytes = damaged(bytes, &changes, cut);
             assert_same_garbage::<
                 ours::RequestTransactionsProof,
                 theirs::RequestTransactionsProof,

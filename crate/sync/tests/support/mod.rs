@@ -16,3 +16,4 @@ pub mod engine;
 pub mod network;
 pub mod peer;
 pub mod seed;
+pub mod swarms;

@@ -1,22 +1,11 @@
 //! A payment over real networks, in real time: to a devnet of real nodes, with the swarm of a full
 //! node and with our own.
 
-use std::{
-    num::NonZeroU8,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use nimiq_keys::Address;
-use nimiq_network_interface::{
-    Multiaddr,
-    network::Network,
-    peer_info::{NodeType, Services},
-};
-use nimiq_network_libp2p::{
-    Keypair, Network as NodeNetwork, discovery::peer_contacts::PeerContact,
-};
+use nimiq_network_interface::{Multiaddr, network::Network};
 use nimiq_serde::Serialize;
 use pico_node::{
     chain::Payer,
@@ -33,6 +22,7 @@ use crate::{
     support::{
         blocks::params,
         engine::{Engine, config},
+        swarms::{node_network, pico_network},
     },
     world::{address, coin},
 };
@@ -98,38 +88,10 @@ async fn a_payment_over_real_networks() {
     let devnet = devnet().await;
     let seeds: Vec<Multiaddr> = devnet.addresses();
 
-    let keypair = Keypair::generate_ed25519();
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let services = Services::provided(NodeType::Pico);
-    let contact = PeerContact::new([], keypair.public(), services, now.unwrap().as_secs());
-    let seed_count = seeds.len();
-    let node_config = nimiq_network_libp2p::Config::new(
-        keypair,
-        contact.unwrap(),
-        seeds.clone(),
-        params().genesis().hash,
-        false,
-        Services::required(NodeType::Pico),
-        None,
-        12,
-        4000,
-        4000,
-        4000,
-        false,
-        seed_count,
-        true,
-        NonZeroU8::MIN,
-        1024,
-    );
-    let network = Arc::new(NodeNetwork::new(node_config, ()).await);
-    network.start_connecting().await;
+    let network = node_network(seeds.clone()).await;
     pays(&network, &address(30_001)).await;
 
-    let mut config =
-        pico_network::Config::new(Keypair::generate_ed25519(), params().genesis().hash, seeds);
-    config.allow_loopback = true;
-    let network = pico_network::Network::new(config).unwrap();
-    network.start_connecting();
+    let network = pico_network(seeds);
     pays(&network, &address(30_002)).await;
     network.close().await;
     devnet.stop().await;

@@ -14,7 +14,7 @@ use nimiq_transaction::historic_transaction::HistoricTransaction;
 use super::details::TransactionDetails;
 use crate::{
     chain::LightChain,
-    limits,
+    header, limits,
     messages::{HistoryTreeProof, ResponseTransactionsProof},
     shared::Heads,
 };
@@ -86,17 +86,7 @@ fn check_block(
     if block.is_macro() != Policy::is_macro_block_at(number) {
         return Err("a block of the wrong kind for its number");
     }
-    // The hash of a validator set with gaps can't be computed.
-    let malformed = block
-        .validators()
-        .is_some_and(|set| set.validate_structure().is_err());
-    if malformed {
-        return Err("a block with a malformed validator set");
-    }
-    match &mut block {
-        Block::Macro(block) => block.body = None,
-        Block::Micro(block) => block.body = None,
-    }
+    header::strip(&mut block)?;
     block.hash_cached();
     Ok(block)
 }

@@ -1,0 +1,27 @@
+//! What every block that comes from outside goes through before anything else looks at it: no rule of
+//! the chain, only that there is nothing to stumble over.
+
+use nimiq_block::Block;
+use nimiq_primitives::slots_allocation::Validators;
+
+/// Whether the hash of a block with these validators can be computed: that of a set with gaps can't.
+pub(crate) fn is_hashable(validators: Option<&Validators>) -> bool {
+    validators.is_none_or(|set| set.validate_structure().is_ok())
+}
+
+/// Drops the body: this client checks none and keeps none.
+pub(crate) fn drop_body(block: &mut Block) {
+    match block {
+        Block::Macro(block) => block.body = None,
+        Block::Micro(block) => block.body = None,
+    }
+}
+
+/// Drops the body and makes sure that the rest can be hashed. The error is one of the peer's.
+pub(crate) fn strip(block: &mut Block) -> Result<(), &'static str> {
+    drop_body(block);
+    match is_hashable(block.validators().as_ref()) {
+        true => Ok(()),
+        false => Err("a block with a malformed validator set"),
+    }
+}
