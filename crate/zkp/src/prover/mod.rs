@@ -1,0 +1,1 @@
+//! Circuits, setup and prover.
