@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use nimiq_blockchain::BlockProducerError;
 use nimiq_blockchain_interface::{BlockchainError, PushError, PushResult};
+use nimiq_keys::Address;
 use nimiq_transaction_builder::TransactionBuilderError;
 use thiserror::Error;
 
@@ -65,6 +66,9 @@ pub enum ChainError {
     /// There is no such block, or it was pruned.
     #[error("the chain has no block {0}")]
     NoSuchBlock(u32),
+    /// The chain elected a validator whose keys are not here.
+    #[error("the keys of validator {0} are unknown")]
+    UnknownValidator(Address),
     /// An election is due, but the staking contract has no active validator: skip blocks up to here
     /// have deactivated the only one.
     #[error("nobody can be elected in block {0}: the validator is inactive")]

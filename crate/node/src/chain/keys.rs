@@ -19,24 +19,28 @@ use nimiq_primitives::{
 use nimiq_serde::Deserialize;
 use nimiq_transaction::Transaction;
 use nimiq_transaction_builder::TransactionBuilder;
-use rand::{CryptoRng, Rng};
+use rand::{CryptoRng, Rng, SeedableRng};
+use rand_chacha::ChaCha20Rng;
 
 use super::NETWORK_ID;
 
 // The secret keys of the only validator of `unit-albatross`. They are public: the crate
 // `nimiq-genesis` gives them as comments in `unit-albatross.toml`.
 const VALIDATOR_ADDRESS: &str = "NQ20 TSB0 DFSM UH9C 15GQ GAGJ TTE4 D3MA 859E";
+const COLD_KEY: &str = "6927eb8de74e8ea06a8afae5a66db176a7031f742b656651ac53bddb8a4ad3f3";
 const SIGNING_KEY: &str = "041580cc67e66e9e08b68fd9e4c9deb68737168fbe7488de2638c2e906c2f5ad";
 const FEE_KEY: &str = "6c9320ac201caf1f8eaa5b05f5d67a9e77826f3f6be266a0ecccc20416dc6587";
 const VOTING_KEY: &str = "99237809f3b37bd0878854d2b5b66e4cc00ba1a1d64377c374f2b6d1bf3dec7835bfae3e\
                           7ab89b6d331b3ef7d1e9a06a7f6967bf00edf9e0bcfe34b58bd1260e96406e09156e4c19\
                           0ff8f69a9ce1183b4289383e6d798fd5104a3800fabd00";
 
-/// The keys of one validator that owns all slots of an epoch.
+/// The keys of one validator.
 #[derive(Clone, Debug)]
 pub struct ValidatorKeys {
     /// Names the validator in the staking contract.
     pub address: Address,
+    /// The key of that address. Signs what changes the validator itself.
+    pub cold: KeyPair,
     /// Signs micro blocks and their seeds (Ed25519).
     pub signing: KeyPair,
     /// Signs macro and skip blocks (BLS).
@@ -55,6 +59,9 @@ impl ValidatorKeys {
         Self {
             address: Address::from_user_friendly_address(VALIDATOR_ADDRESS)
                 .expect("the address is a valid constant"),
+            cold: PrivateKey::from_str(COLD_KEY)
+                .expect("the cold key is a valid constant")
+                .into(),
             signing: PrivateKey::from_str(SIGNING_KEY)
                 .expect("the signing key is a valid constant")
                 .into(),
@@ -67,11 +74,17 @@ impl ValidatorKeys {
         }
     }
 
-    /// Fresh keys of a validator that nobody has elected: what a liar signs with.
+    /// Keys of a validator that are the same for the same number each time.
+    pub fn numbered(number: u64) -> Self {
+        Self::generate(&mut ChaCha20Rng::seed_from_u64(number))
+    }
+
+    /// Fresh keys of a validator that nobody has elected yet: what a liar signs with.
     pub fn generate<R: Rng + CryptoRng>(rng: &mut R) -> Self {
         let signing = KeyPair::generate(rng);
         Self {
             address: Address::from(&signing.public),
+            cold: signing.clone(),
             voting: BlsKeyPair::generate(rng),
             fee: KeyPair::generate(rng),
             signing,
@@ -162,6 +175,22 @@ impl ValidatorKeys {
         )
     }
 
+    /// The transaction by which this validator tells that it is ready for a protocol version, for the
+    /// block after `height`. It costs nothing.
+    pub fn signal(&self, version: u16, height: u32) -> Transaction {
+        TransactionBuilder::new_update_validator(
+            &self.fee,
+            &self.cold,
+            None,
+            None,
+            None,
+            Some(Some(Policy::signal_data_for_version(version))),
+            Coin::ZERO,
+            height,
+            NETWORK_ID,
+        )
+    }
+
     /// One signature counted once for each of the first `slots` slots.
     fn multi_signature(&self, hash: SigHash, slots: u16) -> MultiSignature {
         let signature = self.voting.sign_hash(hash).multiply(slots);
@@ -197,5 +226,6 @@ mod tests {
             &keys.voting.public_key.compress()
         );
         assert_eq!(keys.validators(), elected);
+        assert_eq!(Address::from(&keys.cold.public), keys.address);
     }
 }

@@ -12,7 +12,9 @@
 mod answers;
 mod data;
 mod error;
+mod fixture;
 mod folder;
+mod key_ring;
 mod keys;
 mod mutation;
 mod produce;
@@ -23,15 +25,19 @@ use nimiq_block::Block;
 use nimiq_genesis::NetworkInfo;
 use nimiq_primitives::{networks::NetworkId, policy::Policy};
 
-pub(crate) use self::produce::{produce, push_to};
 pub use self::{
     answers::answer,
     data::ChainData,
     error::ChainError,
+    fixture::Fixture,
     keys::ValidatorKeys,
     mutation::{Mutation, Signing},
     scripted::{ChainConfig, ScriptedChain, Timing},
     transactions::Payer,
+};
+pub(crate) use self::{
+    key_ring::KeyRing,
+    produce::{Contents, produce, push_to},
 };
 
 /// The network all chains of this crate are on.

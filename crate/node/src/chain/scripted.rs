@@ -3,10 +3,11 @@
 use std::{path::PathBuf, sync::Arc};
 
 use nimiq_block::{Block, MicroBlock, MicroBody, MicroHeader};
-use nimiq_blockchain::{BlockProducer, Blockchain};
+use nimiq_blockchain::Blockchain;
 use nimiq_blockchain_interface::AbstractBlockchain;
 use nimiq_consensus::messages::{BlockBodyMessage, BlockHeaderMessage};
 use nimiq_hash::{Blake2bHash, Hash};
+use nimiq_keys::Address;
 use nimiq_primitives::{TreeProof, policy::Policy};
 use nimiq_transaction::Transaction;
 use parking_lot::RwLock;
@@ -15,7 +16,8 @@ use rand_chacha::ChaCha20Rng;
 
 use super::{
     ChainData, ChainError, ValidatorKeys, genesis_block, init_policy,
-    produce::{produce, produce_skip, push_to},
+    key_ring::KeyRing,
+    produce::{Contents, produce, produce_skip, push_to},
     without_body,
 };
 
@@ -46,6 +48,11 @@ pub struct ChainConfig {
     pub timing: Timing,
     /// Seed of what is random in blocks. Chains with equal seeds and timestamps are equal.
     pub seed: u64,
+    /// The protocol version that the first election raises the chain to: 1, which is that of the
+    /// genesis block, or 2. The validator signals that it is ready for it in the first block.
+    pub version: u16,
+    /// Further validators whose keys the chain has, so that it can go on when they are elected.
+    pub validators: Vec<ValidatorKeys>,
     /// Keep the micro blocks of all epochs rather than, like a node, those of the last two. Needed
     /// to fork in an early epoch.
     pub keep_all_epochs: bool,
@@ -62,6 +69,8 @@ impl Default for ChainConfig {
                 step,
             },
             seed: 0,
+            version: genesis_block().version(),
+            validators: Vec::new(),
             keep_all_epochs: true,
             directory: None,
         }
@@ -70,14 +79,13 @@ impl Default for ChainConfig {
 
 /// A real chain of `unit-albatross` in a temporary database, extended by command.
 ///
-/// Blocks are produced by `nimiq-blockchain`'s own [`BlockProducer`] and signed by the network's
+/// Blocks are produced by `nimiq-blockchain`'s own [`BlockProducer`](nimiq_blockchain::BlockProducer) and signed by the network's
 /// validator, so any node or client accepts them. They are pushed without checking the signatures
 /// just made.
 pub struct ScriptedChain {
     data: ChainData,
     config: ChainConfig,
-    keys: ValidatorKeys,
-    producer: BlockProducer,
+    keys: KeyRing,
     timing: Timing,
     extra_data: Vec<u8>,
     /// Whether the next micro block is to reactivate the validator.
@@ -120,11 +128,9 @@ impl ScriptedChain {
     }
 
     fn on(data: ChainData, config: ChainConfig) -> Self {
-        let keys = ValidatorKeys::unit_albatross();
         Self {
             data,
-            producer: BlockProducer::new(keys.signing.clone(), keys.voting.clone()),
-            keys,
+            keys: KeyRing::new(ValidatorKeys::unit_albatross(), config.validators.clone()),
             timing: config.timing,
             extra_data: Vec::new(),
             reactivate: false,
@@ -160,7 +166,7 @@ impl ScriptedChain {
         if Policy::is_macro_block_at(self.height() + 1) {
             self.extend()?;
         }
-        let given = transactions.len() + usize::from(self.reactivate);
+        let given = transactions.len() + usize::from(self.reactivate) + usize::from(self.signals());
         let block = self.next_block_with(transactions)?;
         let taken = block.transactions().map_or(0, <[_]>::len);
         if taken != given {
@@ -230,25 +236,37 @@ impl ScriptedChain {
     }
 
     fn next_block_with(&mut self, mut transactions: Vec<Transaction>) -> Result<Block, ChainError> {
+        let signals = self.signals();
         let blockchain = self.data.blockchain.upgradable_read();
+        let height = blockchain.block_number();
+        let keys = self.keys.first();
         if self.reactivate {
-            transactions.push(self.keys.reactivation(blockchain.block_number()));
+            transactions.push(keys.reactivation(height));
         }
-        produce(
-            &blockchain,
-            &self.producer,
-            &self.keys,
-            self.timing.next,
-            self.extra_data.clone(),
+        if signals {
+            transactions.push(keys.signal(self.config.version, height));
+        }
+        let raised = Policy::is_election_block_at(height + 1)
+            && blockchain.head().version() < self.config.version;
+        let contents = Contents {
+            timestamp: self.timing.next,
+            extra_data: self.extra_data.clone(),
             transactions,
-            &mut self.rng,
-        )
+            version: raised.then_some(self.config.version),
+        };
+        produce(&blockchain, &self.keys, contents, &mut self.rng)
+    }
+
+    /// Whether the next block is the one to signal in that the validator is ready for a new version.
+    fn signals(&self) -> bool {
+        let genesis = genesis_block();
+        self.height() == genesis.block_number() && self.config.version > genesis.version()
     }
 
     /// The skip block that could come next, not appended.
     pub fn next_skip_block(&mut self) -> Result<Block, ChainError> {
         let blockchain = self.data.blockchain.upgradable_read();
-        produce_skip(&blockchain, &self.producer, &self.keys, &mut self.rng)
+        produce_skip(&blockchain, &self.keys, &mut self.rng)
     }
 
     /// Timestamps of the blocks to come.
@@ -265,6 +283,12 @@ impl ScriptedChain {
     /// differ for certain.
     pub fn set_extra_data(&mut self, extra_data: impl Into<Vec<u8>>) {
         self.extra_data = extra_data.into();
+    }
+
+    /// From now on these validators don't vote for macro blocks. The others must have enough slots,
+    /// or nobody else accepts the blocks.
+    pub fn set_absent(&mut self, absent: Vec<Address>) {
+        self.keys.set_absent(absent);
     }
 
     // --- Branching -------------------------------------------------------------------------------
@@ -311,9 +335,11 @@ impl ScriptedChain {
                 block_number: number,
                 timestamp,
                 parent_hash: parent.hash(),
-                seed: parent
-                    .seed()
-                    .sign_next_with_rng(&self.keys.signing, number, &mut self.rng),
+                seed: parent.seed().sign_next_with_rng(
+                    &self.keys.first().signing,
+                    number,
+                    &mut self.rng,
+                ),
                 extra_data: extra_data.to_vec(),
                 state_root: parent.state_root().clone(),
                 body_root: body.hash(),
@@ -324,7 +350,7 @@ impl ScriptedChain {
             justification: None,
             body: Some(body),
         };
-        self.keys.sign_micro(&mut block);
+        self.keys.first().sign_micro(&mut block);
         Block::Micro(block)
     }
 
@@ -335,9 +361,9 @@ impl ScriptedChain {
         Arc::clone(&self.data.blockchain)
     }
 
-    /// The keys of the validator who signs this chain.
+    /// The keys of the validator who signs this chain; should there be several, of the first one.
     pub fn keys(&self) -> &ValidatorKeys {
-        &self.keys
+        self.keys.first()
     }
 
     /// Number of the last block.

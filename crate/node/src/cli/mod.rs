@@ -6,13 +6,14 @@
 mod control;
 mod devnet;
 mod end;
+mod fixture;
 mod logging;
 
 use std::{process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 
-use self::{devnet::DevnetArgs, end::Failure, logging::LogFilter};
+use self::{devnet::DevnetArgs, end::Failure, fixture::FixtureArgs, logging::LogFilter};
 
 /// How long what is still running may hold up the end of the process.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(300);
@@ -42,6 +43,8 @@ struct Cli {
 enum Command {
     /// Runs a Nimiq network of real nodes on this machine until it is told to end
     Devnet(DevnetArgs),
+    /// Makes the chain that the committed proofs are of, and writes its election blocks
+    Fixture(FixtureArgs),
 }
 
 /// Does what the command line says.
@@ -68,6 +71,7 @@ fn run(command: Command) -> Result<(), Failure> {
         .map_err(|error| Failure::Other(format!("can't start threads: {error}")))?;
     let result = match command {
         Command::Devnet(args) => runtime.block_on(devnet::run(args)),
+        Command::Fixture(args) => fixture::run(&args),
     };
     runtime.shutdown_timeout(EXIT_TIMEOUT);
     result

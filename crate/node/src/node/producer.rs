@@ -2,13 +2,13 @@
 //!
 //! The real validator aims at one block a second, a constant of the protocol. For demonstrations and
 //! tests that want another pace this takes its place: the same blocks, made by the same
-//! [`BlockProducer`] from the same mempool and published on the same topics, only without the vote of validators that a
+//! [`BlockProducer`](nimiq_blockchain::BlockProducer) from the same mempool and published on the same topics, only without the vote of validators that a
 //! network with just one of them can do without.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use nimiq_block::{Block, MicroBlock};
-use nimiq_blockchain::{BlockProducer, Blockchain};
+use nimiq_blockchain::Blockchain;
 use nimiq_blockchain_interface::AbstractBlockchain;
 use nimiq_hash::{Blake2bHash, Hash};
 use nimiq_mempool::mempool::Mempool;
@@ -22,7 +22,7 @@ use rand_chacha::ChaCha20Rng;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::publish;
-use crate::chain::{ChainError, ValidatorKeys, produce, push_to};
+use crate::chain::{ChainError, Contents, KeyRing, ValidatorKeys, produce, push_to};
 
 /// How often a block is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,7 @@ pub(super) async fn produce_blocks(
     keys: ValidatorKeys,
     period: Duration,
 ) {
+    let keys = Arc::new(KeyRing::new(keys, Vec::new()));
     let mut ticks = interval(period);
     // A machine that was asleep shall not catch up all at once.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -62,7 +63,7 @@ pub(super) async fn produce_blocks(
         ticks.tick().await;
         let blockchain = Arc::clone(&blockchain);
         let mempool = Arc::clone(&mempool);
-        let keys = keys.clone();
+        let keys = Arc::clone(&keys);
         // Signing and writing to disk would hold up the network.
         let made =
             tokio::task::spawn_blocking(move || make_block(&blockchain, &mempool, &keys)).await;
@@ -84,9 +85,8 @@ pub(super) async fn produce_blocks(
 fn make_block(
     blockchain: &RwLock<Blockchain>,
     mempool: &Mempool,
-    keys: &ValidatorKeys,
+    keys: &KeyRing,
 ) -> Result<Block, ChainError> {
-    let producer = BlockProducer::new(keys.signing.clone(), keys.voting.clone());
     let now = systemtime_to_timestamp(std::time::SystemTime::now());
     let mut rng = ChaCha20Rng::from_rng(&mut rand::rng());
     // Nobody may change the chain between making the block and pushing it.
@@ -97,15 +97,12 @@ fn make_block(
         take_transactions(&blockchain, mempool)
     };
     let taken = transactions.clone();
-    let made = produce(
-        &blockchain,
-        &producer,
-        keys,
-        now,
-        Vec::new(),
+    let contents = Contents {
+        timestamp: now,
         transactions,
-        &mut rng,
-    );
+        ..Contents::default()
+    };
+    let made = produce(&blockchain, keys, contents, &mut rng);
     // What the mempool gave is gone from it, but only what is in the block is done with.
     let included: HashSet<Blake2bHash> = made
         .as_ref()

@@ -1,0 +1,90 @@
+//! The fixture chain is the same everywhere, and full and light nodes accept all of it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{path::PathBuf, sync::Arc};
+
+use nimiq_block::{Block, MacroBlock};
+use nimiq_blockchain::Blockchain;
+use nimiq_blockchain_interface::{AbstractBlockchain, PushResult};
+use nimiq_light_blockchain::LightBlockchain;
+use nimiq_primitives::policy::Policy;
+use nimiq_serde::Deserialize;
+use parking_lot::RwLock;
+use pico_node::chain::{ChainConfig, Fixture, NETWORK_ID, ScriptedChain};
+
+fn file(name: &str) -> Vec<u8> {
+    let folder = "../../tests/fixtures/unit-albatross";
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join(folder)
+        .join(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn it_is_the_committed_one_and_everybody_accepts_it() {
+    let chain = Fixture::make(ChainConfig::default()).unwrap();
+    let elections = chain.elections().unwrap();
+    let committed: Vec<MacroBlock> =
+        Deserialize::deserialize_from_vec(&file("elections.bin")).unwrap();
+    assert!(
+        elections == committed,
+        "remake the fixtures with `pico-node fixture` and `pico-node prove`"
+    );
+    let numbers: Vec<_> = elections
+        .iter()
+        .map(|block| (block.header.block_number, block.header.version))
+        .collect();
+    assert_eq!(
+        numbers,
+        [
+            (200, 1),
+            (328, 2),
+            (456, 2),
+            (584, 2),
+            (712, 2),
+            (840, 2),
+            (968, 2)
+        ]
+    );
+    assert_eq!(Fixture::anchor_number(), 328);
+
+    // What the circuits are tested with: sets of different sizes, and votes that not all cast.
+    let validators: Vec<_> = elections
+        .iter()
+        .map(|block| block.header.validators.as_ref().unwrap().num_validators())
+        .collect();
+    assert_eq!(validators, [1, 4, 3, 2, 4, 1, 1]);
+    let votes: Vec<_> = elections[1..]
+        .iter()
+        .map(|block| block.justification.as_ref().unwrap().sig.signers.len())
+        .collect();
+    let all = usize::from(Policy::SLOTS);
+    let enough = usize::from(Policy::TWO_F_PLUS_ONE);
+    for (votes, everybody) in votes.iter().zip([true, false, true, true, false, true]) {
+        assert_eq!(*votes == all, everybody, "{votes}");
+        assert!(*votes >= enough, "{votes}");
+    }
+
+    light_accepts(&chain);
+    full_accepts(&chain);
+}
+
+fn light_accepts(chain: &ScriptedChain) {
+    let light = Arc::new(RwLock::new(LightBlockchain::new(NETWORK_ID)));
+    for block in chain.light_blocks().unwrap() {
+        let number = block.block_number();
+        let result = LightBlockchain::push(light.upgradable_read(), block);
+        assert_eq!(result, Ok(PushResult::Extended), "{number}");
+    }
+}
+
+/// Every block is pushed as if it had come from a peer, with all checks.
+fn full_accepts(chain: &ScriptedChain) {
+    let other = ScriptedChain::new().unwrap().blockchain();
+    for number in Policy::genesis_block_number() + 1..=chain.height() {
+        let block: Block = chain.block_at(number).unwrap();
+        let result = Blockchain::push(other.upgradable_read(), block);
+        assert_eq!(result, Ok(PushResult::Extended), "{number}");
+    }
+    assert_eq!(other.read().head_hash(), chain.head_hash());
+}
