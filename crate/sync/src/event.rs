@@ -23,6 +23,8 @@ pub enum Trust {
 pub enum TrustSource {
     /// The word of peers.
     Peers,
+    /// A proof of the election chain, and validators' signatures from the block that it proves on.
+    Zkp,
     /// Validators' signatures, from the trusted anchor on.
     Signatures,
     /// A verified chain of an earlier run.
@@ -49,6 +51,22 @@ pub enum StorageRecord {
     Contacts,
     /// The verified chain.
     Chain,
+}
+
+/// How it goes with a proof of the election chain.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ZkpStatus {
+    /// A peer is asked for its proof.
+    Requested,
+    /// One is being checked.
+    Verifying,
+    /// It holds, and is in use.
+    Verified,
+    /// It does not hold, or is no proof at all.
+    Rejected,
+    /// There is none to be had: from one peer, or, where none is named, at all.
+    Unavailable,
 }
 
 /// What macro sync made of a peer.
@@ -155,6 +173,24 @@ pub enum SyncEvent {
         peer_id: Option<String>,
         /// Why.
         reason: String,
+    },
+    /// Something about proofs of the election chain.
+    Zkp {
+        /// How it goes.
+        status: ZkpStatus,
+        /// Number of the block that the proof is of; for a request, of the block that it is to go
+        /// beyond.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        block_number: Option<u32>,
+        /// The peer that is asked, or that delivered the proof.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        peer_id: Option<String>,
+        /// How long the check took, in milliseconds.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ms: Option<u64>,
+        /// Why it is rejected or unavailable.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// Trust changed.
     Trust {

@@ -24,14 +24,14 @@ mod verifier;
 
 pub use chain::{BlockRef, LightChain};
 pub use clock::Clock;
-pub use consensus::{Consensus, Handle, SyncConfig, SyncMode};
+pub use consensus::{Consensus, Handle, ProofConfig, SyncConfig, SyncMode};
 pub use event::{
     ConsensusState, EventBus, HeadKind, Outcome, Snapshot, StallAction, StorageRecord,
-    StorageStatus, SyncEvent, SyncerKind, TimedEvent, Trust, TrustSource,
+    StorageStatus, SyncEvent, SyncerKind, TimedEvent, Trust, TrustSource, ZkpStatus,
 };
 pub use params::{Anchor, NetworkParams};
 pub use query::Queries;
 pub use saved::{SavedChain, SavedError};
 #[cfg(not(target_family = "wasm"))]
 pub use verifier::PoolVerifier;
-pub use verifier::{InPlaceVerifier, Verifier, VerifierError, VerifyJob};
+pub use verifier::{InPlaceVerifier, ProofCheck, ProofJob, Verifier, VerifierError, VerifyJob};

@@ -67,7 +67,7 @@ struct Counting(Arc<AtomicUsize>);
 impl Verifier for Counting {
     fn verify(&self, job: VerifyJob) -> BoxFuture<'static, Result<bool, VerifierError>> {
         self.0.fetch_add(1, Ordering::Relaxed);
-        InPlaceVerifier.verify(job)
+        InPlaceVerifier::default().verify(job)
     }
 }
 

@@ -42,7 +42,12 @@ async fn devnet(adversary: Option<Lie>) -> Devnet {
 }
 
 fn start<N: Network>(network: &Arc<N>) -> Engine {
-    Engine::start_with(network, config(), Clock::system(), Arc::new(PoolVerifier))
+    Engine::start_with(
+        network,
+        config(),
+        Clock::system(),
+        Arc::new(PoolVerifier::default()),
+    )
 }
 
 /// Syncs with an honest devnet and follows it over a macro block.

@@ -83,6 +83,17 @@ pub struct SyncConfig {
     pub anchor: Option<Anchor>,
     /// What an earlier run left behind, see [`Handle::saved`].
     pub restored: Option<SavedChain>,
+    /// How proofs of the election chain are used: not at all without a verifying key.
+    pub proofs: Option<ProofConfig>,
+}
+
+/// What the engine has to know of the network's verifying key. The key itself is the
+/// [`Verifier`]'s.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ProofConfig {
+    /// Number of the election block that proofs start from. Its hash is not taken from anybody: the
+    /// engine walks there by signatures.
+    pub anchor_number: u32,
 }
 
 impl Default for SyncConfig {
@@ -93,6 +104,7 @@ impl Default for SyncConfig {
             min_peers: 3,
             anchor: None,
             restored: None,
+            proofs: None,
         }
     }
 }

@@ -5,6 +5,8 @@
 
 mod state;
 mod transactions;
+mod zkp;
+
 use nimiq_block::{
     Block, MacroBlock, MacroHeader, MicroBlock, MicroHeader, MicroJustification, TendermintProof,
 };
@@ -29,6 +31,7 @@ pub use self::{
         ResponseTransactionProofError, ResponseTransactionReceiptsByAddress,
         ResponseTransactionsProof, SubscribeToAddressesError, TransactionTopic,
     },
+    zkp::{MAX_PROOF_SIZE, RequestZKP, ZKProof, ZkpResponse},
 };
 
 /// Asks for the peer's head (type 210).

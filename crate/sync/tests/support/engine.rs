@@ -439,6 +439,7 @@ pub fn line(event: &SyncEvent) -> String {
         } => {
             let via = match via {
                 TrustSource::Peers => "peers",
+                TrustSource::Zkp => "zkp",
                 TrustSource::Signatures => "signatures",
                 TrustSource::Storage => "storage",
             };
@@ -477,6 +478,25 @@ pub fn line(event: &SyncEvent) -> String {
         }
         SyncEvent::Clock { skew_ms } => format!("clock {} s", skew_ms / 1000),
         SyncEvent::VerifiedInPlace { reason } => format!("verified in place: {reason}"),
+        SyncEvent::Zkp {
+            status,
+            block_number,
+            peer_id,
+            reason,
+            ..
+        } => {
+            let mut line = format!("zkp {status:?}").to_lowercase();
+            if let Some(number) = block_number {
+                line += &format!(" {number}");
+            }
+            if let Some(peer) = peer_id {
+                line += &format!(" {peer}");
+            }
+            if let Some(reason) = reason {
+                line += &format!(": {reason}");
+            }
+            line
+        }
     }
 }
 

@@ -40,8 +40,12 @@ async fn devnet() -> Devnet {
 
 /// Pays, sees the payment through, and finds it again.
 async fn pays<N: Network>(network: &Arc<N>, recipient: &Address) {
-    let (mut engine, queries) =
-        Engine::start_asking(network, config(), Clock::system(), Arc::new(PoolVerifier));
+    let (mut engine, queries) = Engine::start_asking(
+        network,
+        config(),
+        Clock::system(),
+        Arc::new(PoolVerifier::default()),
+    );
     engine.until("consensus established").await;
     let queries: &Queries<N> = &queries;
     let mut watch: Watch = queries.watch(vec![recipient.clone()]).boxed();
