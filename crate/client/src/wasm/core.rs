@@ -209,6 +209,7 @@ impl ClientCore {
             min_peers: options.min_peers,
             anchor: options.checkpoint,
             restored: stored.chain,
+            proofs: None,
         };
         let verifier = Arc::new(WorkerVerifier::new(bridge));
         let (engine, handle) =
