@@ -4,5 +4,17 @@
 //! The verifier is always there. Circuits, setup and prover come with the feature `prover`, natively only.
 //! Which blocks a proof is asked for, and what follows from it, is left to the engine.
 
+mod curve;
+mod field;
+mod job;
+mod key;
+mod pairing;
 #[cfg(feature = "prover")]
 pub mod prover;
+#[cfg(feature = "simulator")]
+pub mod simulator;
+mod verify;
+
+pub use job::{JobError, KeyCache, VerifyError, VerifyJob};
+pub use key::{KeyError, VerifyingKey, chain, v1};
+pub use verify::{PreparedVerifyingKey, ProofError, Statement};
