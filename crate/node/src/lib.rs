@@ -8,6 +8,7 @@
 //! - [`node`] runs full nodes inside this process.
 //! - [`devnet`] makes a network of them.
 //! - [`liar`] adds peers that lie.
+//! - [`proofs`] keeps proofs of the election chain and serves them.
 //!
 //! The light client itself is elsewhere; this crate only gives it someone to talk to.
 
@@ -15,3 +16,4 @@ pub mod chain;
 pub mod devnet;
 pub mod liar;
 pub mod node;
+pub mod proofs;

@@ -13,6 +13,12 @@ use nimiq_transaction_builder::TransactionBuilder;
 
 use super::{ChainConfig, ChainError, NETWORK_ID, Payer, ScriptedChain, ValidatorKeys};
 
+/// The file of a fixture that has its election blocks from genesis on, serialized as a list.
+pub const ELECTIONS_FILE: &str = "elections.bin";
+
+/// The folder of a fixture that has the proofs.
+pub const PROOFS_FOLDER: &str = "proofs";
+
 /// The protocol version that the first election raises the chain to. Its validators commitment is
 /// what the circuits open.
 const VERSION: u16 = 2;
@@ -70,6 +76,8 @@ pub struct Fixture {
     epochs: usize,
     /// The further validators that the next election could elect.
     active: Vec<usize>,
+    /// Of what comes afterwards.
+    seed: u64,
 }
 
 impl Fixture {
@@ -81,8 +89,8 @@ impl Fixture {
         Policy::genesis_block_number() + Policy::blocks_per_epoch()
     }
 
-    /// Begins with the genesis block. Only where and for how long blocks are kept is of the
-    /// configuration.
+    /// Begins with the genesis block. Of the configuration only counts where and for how long blocks
+    /// are kept, and the seed of what comes after the fixture.
     pub fn begin(config: ChainConfig) -> Result<Self, ChainError> {
         let validators: Vec<_> = (1..STAKES.len() as u64)
             .map(|number| ValidatorKeys::numbered(VALIDATOR_SEED + number))
@@ -99,6 +107,7 @@ impl Fixture {
             validators,
             epochs: 0,
             active: Vec::new(),
+            seed: config.seed,
         })
     }
 
@@ -129,9 +138,15 @@ impl Fixture {
         Ok(true)
     }
 
+    /// What there is of the chain.
+    pub fn chain(&self) -> &ScriptedChain {
+        &self.chain
+    }
+
     /// What there is of the chain, to be extended in other ways.
     pub fn into_chain(mut self) -> ScriptedChain {
         self.chain.set_absent(Vec::new());
+        self.chain.set_seed(self.seed);
         self.chain
     }
 

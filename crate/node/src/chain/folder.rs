@@ -23,14 +23,14 @@ const LOCK_FILE: &str = "owner.lock";
 
 /// A temporary folder, deleted when dropped.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(crate) struct Folder {
     directory: TempDir,
     _lock: File,
 }
 
 impl Folder {
     /// Makes a folder below `parent`, by default the system's folder for temporary files.
-    pub(super) fn create(parent: Option<&Path>) -> Result<Self, ChainError> {
+    pub(crate) fn create(parent: Option<&Path>) -> Result<Self, ChainError> {
         static SWEPT: Once = Once::new();
         let parent = parent.map_or_else(std::env::temp_dir, Path::to_path_buf);
         SWEPT.call_once(|| sweep(&parent));
@@ -53,7 +53,7 @@ impl Folder {
         })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
 }

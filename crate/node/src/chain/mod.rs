@@ -29,13 +29,14 @@ pub use self::{
     answers::answer,
     data::ChainData,
     error::ChainError,
-    fixture::Fixture,
+    fixture::{ELECTIONS_FILE, Fixture, PROOFS_FOLDER},
     keys::ValidatorKeys,
     mutation::{Mutation, Signing},
     scripted::{ChainConfig, ScriptedChain, Timing},
     transactions::Payer,
 };
 pub(crate) use self::{
+    folder::Folder,
     key_ring::KeyRing,
     produce::{Contents, produce, push_to},
 };

@@ -285,6 +285,11 @@ impl ScriptedChain {
         self.extra_data = extra_data.into();
     }
 
+    /// Changes the seed of what is random in the blocks to come.
+    pub fn set_seed(&mut self, seed: u64) {
+        self.rng = ChaCha20Rng::seed_from_u64(seed);
+    }
+
     /// From now on these validators don't vote for macro blocks. The others must have enough slots,
     /// or nobody else accepts the blocks.
     pub fn set_absent(&mut self, absent: Vec<Address>) {

@@ -1,12 +1,13 @@
 //! `pico-node devnet`.
 
-use std::{io::Write, pin::pin, time::Duration};
+use std::{io::Write, path::PathBuf, pin::pin, time::Duration};
 
 use clap::{Args, value_parser};
 use nimiq_network_interface::Multiaddr;
 use pico_node::{
     devnet::{
         Devnet, DevnetConfig, DevnetEvent, FundedAccount, HistoryAccount, Interrupt, NodeRole,
+        Proofs,
     },
     liar::Lie,
     node::{BlockTime, LOCAL_ADDRESS, NodeError},
@@ -27,6 +28,21 @@ pub(super) struct DevnetArgs {
     /// Whole epochs of 128 blocks that exist at the start
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u32).range(..=100_000))]
     epochs: u32,
+    /// The protocol version that the first election raises the chain to [default: 1, as genesis, or 2
+    /// with proofs]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=2))]
+    protocol_version: Option<u16>,
+    /// Begins with the chain of this fixture, which `pico-node fixture` has made, and serves its proofs.
+    /// One batch is added at least
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "tests/fixtures/unit-albatross")]
+    fixture: Option<PathBuf>,
+    /// Serves the proofs of this folder, which `pico-node prove` writes to
+    #[arg(long, value_name = "DIR")]
+    proofs: Option<PathBuf>,
+    /// Serves simulated proofs of the whole chain, for a verifying key that is made from this seed
+    /// and whose file is told. Nobody proved them
+    #[arg(long, value_name = "SEED", num_args = 0..=1, default_missing_value = "0", conflicts_with = "proofs")]
+    simulated_proofs: Option<u64>,
     /// Honest nodes; the first one is the validator
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u64).range(1..=16))]
     nodes: u64,
@@ -69,8 +85,24 @@ fn adversary_help() -> String {
 pub(super) async fn run(args: DevnetArgs) -> Result<(), Failure> {
     let (mut ends, failures) = Ends::new(args.exit_with_parent)
         .map_err(|error| Failure::Other(format!("can't listen for signals: {error}")))?;
+    let proofs = match (args.proofs, args.simulated_proofs) {
+        (Some(directory), _) => Some(Proofs::Stored(directory)),
+        (None, seed) => seed.map(Proofs::Simulated),
+    };
+    let with_proofs = proofs.is_some() || args.fixture.is_some();
+    let version = args
+        .protocol_version
+        .unwrap_or(if with_proofs { 2 } else { 1 });
+    if with_proofs && version < 2 {
+        return Err(Failure::Argument(
+            "there are proofs from protocol version 2 on only".into(),
+        ));
+    }
     let config = DevnetConfig {
         epochs: args.epochs,
+        version,
+        fixture: args.fixture,
+        proofs,
         nodes: usize::try_from(args.nodes).unwrap_or(1),
         listen: args.listen,
         block_time: BlockTime::from_millis(args.block_time),
@@ -141,6 +173,7 @@ fn print(event: &DevnetEvent, json: bool, failures: &FailureSender) {
             epoch,
             funded,
             history,
+            verifying_key,
         } => {
             let FundedAccount {
                 address,
@@ -153,8 +186,11 @@ fn print(event: &DevnetEvent, json: bool, failures: &FailureSender) {
                 }) => format!("history   {address}, {transactions} transactions\n"),
                 None => String::new(),
             };
+            let key = verifying_key.as_ref().map_or_else(String::new, |path| {
+                format!("proofs    simulated, verifying key {}\n", path.display())
+            });
             format!(
-                "funded    {address}, private key {private_key}\n{history}\
+                "funded    {address}, private key {private_key}\n{history}{key}\
                  ready     block #{head}, epoch {epoch}; Ctrl-C ends it"
             )
         }

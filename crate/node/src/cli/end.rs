@@ -58,9 +58,9 @@ impl From<NodeError> for Failure {
     fn from(error: NodeError) -> Self {
         let message = error.to_string();
         match error {
-            NodeError::Address { .. } | NodeError::TooManyTransactions { .. } => {
-                Self::Argument(message)
-            }
+            NodeError::Address { .. }
+            | NodeError::TooManyTransactions { .. }
+            | NodeError::OtherFixture => Self::Argument(message),
             NodeError::Listen { in_use: true, .. } => Self::PortInUse(message),
             NodeError::Io { .. }
             | NodeError::Chain(ChainError::Io { .. } | ChainError::Database(_)) => {

@@ -4,12 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use nimiq_serde::Serialize;
-use pico_node::chain::{ChainConfig, Fixture};
+use pico_node::chain::{ChainConfig, ELECTIONS_FILE, Fixture};
 
 use super::{end::Failure, logging::tell};
-
-/// The file with the election blocks.
-const ELECTIONS_FILE: &str = "elections.bin";
 
 /// Arguments of `pico-node fixture`.
 #[derive(Debug, Args)]

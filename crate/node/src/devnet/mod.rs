@@ -7,9 +7,11 @@
 //!
 //! What is on the chain at the start is the business of the module `prefill`.
 
+mod fixture;
 mod prefill;
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -24,9 +26,13 @@ use nimiq_network_interface::{Multiaddr, Protocol};
 use nimiq_primitives::{coin::Coin, policy::Policy};
 use serde::Serialize;
 
-use self::prefill::{Prefill, history_account};
+pub use self::fixture::Proofs;
+use self::{
+    fixture::ServedProofs,
+    prefill::{Prefill, history_account},
+};
 use crate::{
-    chain::{ChainData, Payer, init_policy},
+    chain::{ChainData, Folder, Payer, init_policy},
     liar::{Liar, LiarConfig, Lie},
     node::{
         BlockTime, Node, NodeConfig, NodeError, Role, local_address, probe_port,
@@ -40,8 +46,14 @@ const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// What a devnet consists of.
 #[derive(Clone, Debug)]
 pub struct DevnetConfig {
-    /// How many whole epochs of blocks exist at the start.
+    /// How many whole epochs of blocks exist at the start. With a fixture at least those of that.
     pub epochs: u32,
+    /// The protocol version that the first election raises the chain to: 1, as genesis, or 2.
+    pub version: u16,
+    /// A folder with a fixture. The chain begins with that, and its proofs are served.
+    pub fixture: Option<PathBuf>,
+    /// The proofs that are served, if not those of the fixture.
+    pub proofs: Option<Proofs>,
     /// How many honest nodes there are; the first is the validator.
     pub nodes: usize,
     /// Where the first one listens. The others listen on this machine, on free ports.
@@ -56,10 +68,13 @@ pub struct DevnetConfig {
 }
 
 impl Default for DevnetConfig {
-    /// Three nodes, three epochs, a block a second, nobody lies.
+    /// Three nodes, three epochs, a block a second, no proofs, nobody lies.
     fn default() -> Self {
         Self {
             epochs: 3,
+            version: 1,
+            fixture: None,
+            proofs: None,
             nodes: 3,
             listen: local_address(),
             block_time: BlockTime::Standard,
@@ -112,6 +127,10 @@ pub enum DevnetEvent {
         /// The account that all prefilled transactions touch, if there are any.
         #[serde(skip_serializing_if = "Option::is_none")]
         history: Option<HistoryAccount>,
+        /// The file with the verifying key of the proofs, if they are simulated ones. It is deleted
+        /// in the end.
+        #[serde(rename = "verifyingKey", skip_serializing_if = "Option::is_none")]
+        verifying_key: Option<PathBuf>,
     },
 }
 
@@ -172,6 +191,8 @@ pub struct Devnet {
     plan: Plan,
     nodes: Vec<Node>,
     liar: Option<Liar>,
+    /// Keeps the file with the verifying key.
+    _key: Option<Folder>,
 }
 
 #[derive(Debug)]
@@ -197,8 +218,12 @@ impl Devnet {
         // Better to know before than after the chain is made.
         probe_port(&config.listen)?;
         let report = Arc::new(report);
+        let fixture = config.fixture.as_deref().map(fixture::read).transpose()?;
+        let served = ServedProofs::of(&config)?;
         let prefill = Prefill {
             epochs: config.epochs,
+            version: config.version,
+            fixture,
             transactions: config.transactions,
             nodes: config.nodes.max(1),
             lie: config.adversary.clone(),
@@ -218,7 +243,7 @@ impl Devnet {
             liar: None,
         };
         for (index, chain) in chains.nodes.into_iter().enumerate() {
-            let node = if index == 0 {
+            let mut node = if index == 0 {
                 NodeConfig {
                     listen: config.listen.clone(),
                     ..NodeConfig::validator(config.block_time)
@@ -227,6 +252,7 @@ impl Devnet {
                 // Seeds are those started before it, whose addresses are known by then.
                 NodeConfig::follower(Vec::new())
             };
+            node.proofs.clone_from(&served.source);
             plan.nodes.push((node, chain));
         }
         if let Some(lie) = config.adversary {
@@ -235,12 +261,15 @@ impl Devnet {
                 // It tells what it wants of the chain the validator makes.
                 None => plan.nodes[0].1.clone(),
             };
-            plan.liar = Some((LiarConfig::new(lie, Vec::new()), chain));
+            let mut liar = LiarConfig::new(lie, Vec::new());
+            liar.proofs.clone_from(&served.source);
+            plan.liar = Some((liar, chain));
         }
         let mut devnet = Self {
             plan,
             nodes: Vec::new(),
             liar: None,
+            _key: served.folder,
         };
         devnet.start_peers(&interrupt, &*report).await?;
         let head = devnet.nodes[0].height();
@@ -252,6 +281,7 @@ impl Devnet {
                 address: history_account().address().to_user_friendly_address(),
                 transactions: config.transactions,
             }),
+            verifying_key: served.key,
         });
         Ok(devnet)
     }

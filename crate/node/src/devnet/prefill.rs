@@ -2,13 +2,14 @@
 
 use std::time::SystemTime;
 
+use nimiq_block::MacroBlock;
 use nimiq_primitives::{coin::Coin, policy::Policy};
 use nimiq_transaction::Transaction;
 use nimiq_utils::time::systemtime_to_timestamp;
 
 use super::{DevnetEvent, Interrupt};
 use crate::{
-    chain::{ChainConfig, ChainData, ChainError, Payer, ScriptedChain, Timing},
+    chain::{ChainConfig, ChainData, ChainError, Fixture, Payer, ScriptedChain, Timing},
     liar::Lie,
     node::NodeError,
 };
@@ -31,7 +32,12 @@ const PAID_BACK: u32 = 4;
 /// What the prefilled chain shall be.
 #[derive(Clone, Debug)]
 pub(super) struct Prefill {
+    /// How many whole epochs. If it begins with the fixture chain, it has at least those of that.
     pub(super) epochs: u32,
+    /// The protocol version that the first election raises the chain to.
+    pub(super) version: u16,
+    /// The election blocks of the fixture chain, to begin with that.
+    pub(super) fixture: Option<Vec<MacroBlock>>,
     pub(super) transactions: u32,
     /// How many nodes need a copy.
     pub(super) nodes: usize,
@@ -51,13 +57,41 @@ pub(super) fn history_account() -> Payer {
 }
 
 impl Prefill {
-    fn blocks(&self) -> u32 {
-        self.epochs.saturating_mul(Policy::blocks_per_epoch())
+    /// How many blocks come before those whose timestamps are up to us.
+    fn given_blocks(&self) -> u32 {
+        self.given_epochs() * Policy::blocks_per_epoch()
     }
 
+    fn given_epochs(&self) -> u32 {
+        if self.fixture.is_some() {
+            Fixture::EPOCHS
+        } else {
+            0
+        }
+    }
+
+    /// Number of the last block.
+    fn end(&self) -> u32 {
+        let genesis = Policy::genesis_block_number();
+        let wanted = self.epochs.saturating_mul(Policy::blocks_per_epoch());
+        // The validator makes up for the time since the last macro block, so that must not be the
+        // fixture chain's, which is years old.
+        let least = self
+            .fixture
+            .as_ref()
+            .map_or(0, |_| self.given_blocks() + Policy::blocks_per_batch());
+        genesis.saturating_add(wanted.max(least))
+    }
+
+    /// How many whole epochs it has.
+    fn whole_epochs(&self) -> u32 {
+        (self.end() - Policy::genesis_block_number()) / Policy::blocks_per_epoch()
+    }
+
+    /// How many micro blocks can take transactions.
     fn micro_blocks(&self) -> u32 {
-        self.epochs
-            .saturating_mul(Policy::blocks_per_epoch() - u32::from(Policy::batches_per_epoch()))
+        let blocks = self.end() - Policy::genesis_block_number() - self.given_blocks();
+        blocks - blocks / Policy::blocks_per_batch()
     }
 
     /// Checks that the transactions fit into the blocks.
@@ -75,45 +109,84 @@ impl Prefill {
         interrupt: &Interrupt,
         report: &(impl Fn(DevnetEvent) + ?Sized),
     ) -> Result<Chains, NodeError> {
-        let epochs = self.epochs;
+        let mut liar = None;
+        let mut chain = self.begin(interrupt, &mut liar)?;
         let step = Policy::BLOCK_SEPARATION_TIME;
         let now = || systemtime_to_timestamp(SystemTime::now());
-        let mut chain = ScriptedChain::with_config(ChainConfig {
-            timing: Timing::ending_at(now(), self.blocks(), step),
-            keep_all_epochs: false,
-            seed: now(),
-            ..ChainConfig::default()
-        })?;
-        let held_back = self.lie.as_ref().and_then(Lie::epochs_behind);
-        let mut liar = None;
+        let end = self.end();
+        chain.set_timing(Timing::ending_at(now(), end - chain.height(), step));
         let mut payments = Payments::new(self);
-        for epoch in 1..=epochs {
-            // The chain of a peer that was held back ends here.
-            if held_back.is_some_and(|behind| epoch + behind == epochs + 1) {
-                liar = Some(chain.copy()?);
+        while chain.height() < end {
+            interrupt.check()?;
+            let height = chain.height();
+            if Policy::is_election_block_at(height) {
+                self.hold_back(&chain, &mut liar)?;
             }
-            for block in 1..=Policy::blocks_per_epoch() {
-                interrupt.check()?;
-                // The validator looks at the age of the last block to see how much it has to make
-                // up for. Making a long chain must not count as a delay.
-                if epoch == epochs && block == Policy::blocks_per_epoch() {
-                    chain.set_timing(Timing { next: now(), step });
-                }
-                let height = chain.height();
-                if Policy::is_macro_block_at(height + 1) {
-                    chain.extend()?;
-                } else {
-                    chain.extend_with(payments.next_block(height)?)?;
-                }
+            // The validator looks at the age of the last block to see how much it has to make
+            // up for. Making a long chain must not count as a delay.
+            if height + 1 == end {
+                chain.set_timing(Timing { next: now(), step });
             }
-            if epoch % REPORT_EVERY_EPOCHS == 0 || epoch == epochs {
-                report(DevnetEvent::Prefilled { epoch, of: epochs });
+            if Policy::is_macro_block_at(height + 1) {
+                chain.extend()?;
+            } else {
+                chain.extend_with(payments.next_block(height)?)?;
+            }
+            if Policy::is_election_block_at(height + 1) {
+                let (epoch, of) = (Policy::epoch_at(height + 1), self.whole_epochs());
+                if epoch.is_multiple_of(REPORT_EVERY_EPOCHS) || epoch == of {
+                    report(DevnetEvent::Prefilled { epoch, of });
+                }
             }
         }
         let nodes = (0..self.nodes)
             .map(|_| chain.copy())
             .collect::<Result<_, _>>()?;
         Ok(Chains { nodes, liar })
+    }
+
+    /// The genesis block, or the fixture chain.
+    fn begin(
+        &self,
+        interrupt: &Interrupt,
+        liar: &mut Option<ChainData>,
+    ) -> Result<ScriptedChain, NodeError> {
+        let config = ChainConfig {
+            keep_all_epochs: false,
+            version: self.version,
+            seed: systemtime_to_timestamp(SystemTime::now()),
+            ..ChainConfig::default()
+        };
+        let Some(elections) = &self.fixture else {
+            return Ok(ScriptedChain::with_config(config)?);
+        };
+        let mut fixture = Fixture::begin(config)?;
+        loop {
+            interrupt.check()?;
+            self.hold_back(fixture.chain(), liar)?;
+            if !fixture.extend_epoch()? {
+                break;
+            }
+        }
+        let chain = fixture.into_chain();
+        if chain.elections()? != *elections {
+            return Err(NodeError::OtherFixture);
+        }
+        Ok(chain)
+    }
+
+    /// Keeps a copy for a liar whose chain ends here, at an election block.
+    fn hold_back(
+        &self,
+        chain: &ScriptedChain,
+        liar: &mut Option<ChainData>,
+    ) -> Result<(), NodeError> {
+        let behind = self.lie.as_ref().and_then(Lie::epochs_behind);
+        let epoch = Policy::epoch_at(chain.height());
+        if liar.is_none() && behind.is_some_and(|behind| epoch + behind == self.whole_epochs()) {
+            *liar = Some(chain.copy()?);
+        }
+        Ok(())
     }
 }
 

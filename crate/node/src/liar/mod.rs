@@ -41,6 +41,7 @@ pub use self::{
 use crate::{
     chain::ChainData,
     node::{Host, Hosted, NetworkSetup, NodeError, connect, local_address, provided_services},
+    proofs::ProofSource,
 };
 
 /// How often a peer that spams sends another bad header. Others accept 20 in 10 s.
@@ -57,6 +58,9 @@ pub struct LiarConfig {
     pub listen: Multiaddr,
     /// Nodes to connect to, through which clients find it.
     pub seeds: Vec<Multiaddr>,
+    /// The proofs it knows of, to tell them or to lie about them. Without them it knows of no such
+    /// requests.
+    pub proofs: Option<Arc<dyn ProofSource>>,
 }
 
 impl LiarConfig {
@@ -67,6 +71,7 @@ impl LiarConfig {
             identity: Keypair::generate_ed25519(),
             listen: local_address(),
             seeds,
+            proofs: None,
         }
     }
 }

@@ -48,7 +48,10 @@ use tokio_stream::wrappers::BroadcastStream;
 
 pub(crate) use self::network::{NetworkSetup, connect, probe_port};
 pub use self::{network::validate_listen_address, producer::BlockTime};
-use crate::chain::{ChainData, ChainError, ValidatorKeys};
+use crate::{
+    chain::{ChainData, ChainError, ValidatorKeys},
+    proofs::{ProofSource, serve},
+};
 
 /// Where a node listens unless told otherwise: on this machine only, on any free port.
 pub const LOCAL_ADDRESS: &str = "/ip4/127.0.0.1/tcp/0/ws";
@@ -109,6 +112,9 @@ pub enum NodeError {
     /// Nobody waits for the node any more.
     #[error("interrupted")]
     Interrupted,
+    /// The fixture is not of the chain that this program makes.
+    #[error("the fixture is of another chain; make it again with `pico-node fixture`")]
+    OtherFixture,
     /// A folder can't be used.
     #[error("can't use {path}: {source}")]
     Io {
@@ -152,6 +158,8 @@ pub struct NodeConfig {
     pub role: Role,
     /// With how many peers it considers itself in consensus. With 0 it doesn't wait for any.
     pub min_peers: usize,
+    /// The proofs it serves. Without them it is a node like any, which knows of no such requests.
+    pub proofs: Option<Arc<dyn ProofSource>>,
 }
 
 impl NodeConfig {
@@ -163,6 +171,7 @@ impl NodeConfig {
             seeds: Vec::new(),
             role: Role::Follower,
             min_peers: 0,
+            proofs: None,
         };
         config.follow(seeds);
         config
@@ -185,6 +194,7 @@ impl NodeConfig {
                 block_time,
             },
             min_peers: 0,
+            proofs: None,
         }
     }
 }
@@ -461,6 +471,9 @@ async fn assemble(config: NodeConfig, chain: ChainData) -> Result<(Parts, Multia
     )
     .await?;
 
+    if let Some(proofs) = config.proofs {
+        serve(&network, proofs, Arc::new(Arc::clone(&chain.blockchain)));
+    }
     let syncer = SyncerProxy::new_history(
         proxy.clone(),
         Arc::clone(&network),
