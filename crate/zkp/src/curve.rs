@@ -147,7 +147,7 @@ impl Curve {
         let ratio = curve.pow(k, &x, &limbs(1), 0)[1];
         curve.frobenius[0] = one;
         for i in 1..k {
-            curve.frobenius[i] = curve.modulus.dot(&[(&curve.frobenius[i - 1], &ratio)]);
+            curve.frobenius[i] = curve.modulus.mul(&curve.frobenius[i - 1], &ratio);
         }
         for _ in 1..half {
             curve.g2.order = product(&curve.g2.order, &curve.g1.order);
@@ -177,24 +177,15 @@ impl Curve {
 
     /// In the extension of degree `d`, which is 1, k / 2 or k.
     pub(crate) fn mul(&self, d: usize, a: &Element, b: &Element) -> Element {
-        let mut wrapped = ZERO;
-        for i in 1..d {
-            wrapped[i] = self.modulus.linear(&b[i], self.beta, &b[i], 0);
+        // What goes beyond the degree comes back β times: `b` once more in front of itself.
+        let mut factors = [Fp::ZERO; 12];
+        for (i, value) in b.iter().enumerate().take(d) {
+            factors[i] = self.modulus.linear(value, self.beta, value, 0);
+            factors[d + i] = *value;
         }
         let mut result = ZERO;
-        for (power, result) in result.iter_mut().enumerate().take(d) {
-            let mut pairs = [(&Fp::ZERO, &Fp::ZERO); 6];
-            for (i, pair) in pairs.iter_mut().enumerate().take(d) {
-                *pair = (
-                    &a[i],
-                    if i <= power {
-                        &b[power - i]
-                    } else {
-                        &wrapped[power + d - i]
-                    },
-                );
-            }
-            *result = self.modulus.dot(&pairs[..d]);
+        for (result, factors) in result.iter_mut().zip(factors[1..2 * d].windows(d)) {
+            *result = self.modulus.dot(&a[..d], factors);
         }
         result
     }
@@ -402,34 +393,33 @@ impl Curve {
         }
     }
 
-    /// `start` and the multiples of the points by little-endian numbers, in the first group. Numbers of up to 94 bytes are
-    /// less than its order, so that no multiple on the way is [without an answer](Self::add).
-    pub(crate) fn combine<'a>(
-        &self,
-        start: &Affine,
-        terms: impl IntoIterator<Item = (&'a Affine, &'a [u8])>,
-    ) -> Option<Affine> {
-        let mut sum = self.jacobian(start);
-        for (point, number) in terms {
-            let mut multiple: Option<Jacobian> = None;
-            for i in (0..number.len() * 8).rev() {
-                let set = number[i / 8] >> (i % 8) & 1 == 1;
-                match &mut multiple {
-                    Some(multiple) => {
-                        self.double(&self.g1, multiple);
-                        if set {
-                            self.add(&self.g1, multiple, point);
-                        }
+    /// `start` and the multiples of the points by little-endian numbers, in the first group. `None` at infinity, or if a sum
+    /// on the way is [without an answer](Self::add). Among points whose logarithms nobody knows that doesn't happen.
+    pub(crate) fn combine(&self, start: &Affine, terms: &[(&Affine, &[u8])]) -> Option<Affine> {
+        let mut sum: Option<Jacobian> = None;
+        for i in (0..8 * BYTES).rev() {
+            if let Some(sum) = &mut sum {
+                self.double(&self.g1, sum);
+            }
+            for (point, number) in terms {
+                if number
+                    .get(i / 8)
+                    .is_some_and(|byte| byte >> (i % 8) & 1 == 1)
+                {
+                    match &mut sum {
+                        Some(sum) => _ = self.add(&self.g1, sum, point),
+                        None => sum = Some(self.jacobian(point)),
                     }
-                    None if set => multiple = Some(self.jacobian(point)),
-                    None => {}
                 }
             }
-            if let Some(multiple) = multiple {
-                self.add(&self.g1, &mut sum, &self.affine(&multiple)?);
-            }
         }
-        self.affine(&sum)
+        match sum {
+            Some(mut sum) => {
+                self.add(&self.g1, &mut sum, start);
+                self.affine(&sum)
+            }
+            None => Some(*start),
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! of 256 products before anything has to be carried: enough for a coefficient of a product in an extension of degree 6,
 //! together with its Montgomery reduction. That is [`Modulus::dot`], the only hot code of the verifier.
 
+use std::slice;
+
 /// Bits of a limb.
 pub(crate) const LIMB_BITS: usize = 28;
 /// Limbs of an element: 756 bits.
@@ -63,35 +65,41 @@ impl Modulus {
         modulus
     }
 
-    /// The sum of up to 6 products.
-    pub(crate) fn dot(&self, pairs: &[(&Fp, &Fp)]) -> Fp {
-        let mut quotient = Fp::ZERO;
+    /// The sum of up to 6 products: of the first of `a` with the last of `b`, and so on.
+    pub(crate) fn dot(&self, a: &[Fp], b: &[Fp]) -> Fp {
+        let mut sum = [0u64; LIMBS];
+        for i in 0..LIMBS {
+            let mut pairs = a.iter().zip(b.iter().rev());
+            // Two rows at a time: half as much is read and written.
+            while let Some((a, b)) = pairs.next() {
+                let (c, d) = pairs.next().unwrap_or((&Fp::ZERO, &Fp::ZERO));
+                let (a, c) = (u64::from(a.0[i]), u64::from(c.0[i]));
+                for j in 0..LIMBS {
+                    sum[j] += a * u64::from(b.0[j]) + c * u64::from(d.0[j]);
+                }
+            }
+            // Montgomery: a multiple of the modulus makes the lowest limb zero.
+            let digit = u64::from((sum[0] as u32).wrapping_mul(self.inverse)) & MASK;
+            let carry = (sum[0] + digit * u64::from(self.limbs.0[0])) >> LIMB_BITS;
+            for j in 1..LIMBS {
+                sum[j - 1] = sum[j] + digit * u64::from(self.limbs.0[j]);
+            }
+            sum[LIMBS - 1] = 0;
+            sum[0] += carry;
+        }
         let mut result = Fp::ZERO;
-        let mut sum = 0u64;
-        for column in 0..LIMBS {
-            for (a, b) in pairs {
-                for i in 0..=column {
-                    sum += u64::from(a.0[i]) * u64::from(b.0[column - i]);
-                }
-            }
-            for i in 0..column {
-                sum += u64::from(quotient.0[i]) * u64::from(self.limbs.0[column - i]);
-            }
-            let digit = (sum as u32).wrapping_mul(self.inverse) & MASK as u32;
-            quotient.0[column] = digit;
-            sum = (sum + u64::from(digit) * u64::from(self.limbs.0[0])) >> LIMB_BITS;
+        let mut carry = 0;
+        for (result, sum) in result.0.iter_mut().zip(sum) {
+            carry += sum;
+            *result = (carry & MASK) as u32;
+            carry >>= LIMB_BITS;
         }
-        for column in 0..LIMBS - 1 {
-            for (a, b) in pairs.iter().copied().chain([(&quotient, &self.limbs)]) {
-                for i in column + 1..LIMBS {
-                    sum += u64::from(a.0[i]) * u64::from(b.0[LIMBS + column - i]);
-                }
-            }
-            result.0[column] = (sum & MASK) as u32;
-            sum >>= LIMB_BITS;
-        }
-        result.0[LIMBS - 1] = sum as u32;
+        result.0[LIMBS - 1] |= (carry as u32) << LIMB_BITS;
         self.reduce(result)
+    }
+
+    pub(crate) fn mul(&self, a: &Fp, b: &Fp) -> Fp {
+        self.dot(slice::from_ref(a), slice::from_ref(b))
     }
 
     /// `a * x + b * y` for small `x` and `y`, the sum of their absolute values below 64.
@@ -136,14 +144,14 @@ impl Modulus {
                 *value.0.get_mut(limb)? |= u32::from(half) << (4 * (j - 7 * limb));
             }
         }
-        is_less(&value, &self.limbs).then(|| self.dot(&[(&value, &self.shift)]))
+        is_less(&value, &self.limbs).then(|| self.mul(&value, &self.shift))
     }
 
     /// Whether it is the larger one of a value and its negation, as numbers.
     pub(crate) fn is_larger(&self, value: &Fp) -> bool {
         let mut one = Fp::ZERO;
         one.0[0] = 1;
-        let value = self.dot(&[(value, &one)]);
+        let value = self.mul(value, &one);
         is_less(&self.linear(&value, -1, &value, 0), &value)
     }
 }

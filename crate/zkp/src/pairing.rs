@@ -39,8 +39,8 @@ impl Curve {
         let mut image = Affine { x: ZERO, y: ZERO };
         for i in 0..half {
             let factor = |shift| &self.frobenius[(2 * i + self.k - shift) % self.k];
-            image.x[i] = self.modulus.dot(&[(&point.x[i], factor(2))]);
-            image.y[i] = self.modulus.dot(&[(&point.y[i], factor(3))]);
+            image.x[i] = self.modulus.mul(&point.x[i], factor(2));
+            image.y[i] = self.modulus.mul(&point.y[i], factor(3));
         }
         if self.k == 4 {
             image.y = self.linear(half, &image.y, -1, &image.y, 0);
@@ -77,8 +77,8 @@ impl Curve {
             } else {
                 (i - 1, 1)
             };
-            let x = self.modulus.dot(&[(&point.x[0], &lines[half + from])]);
-            let y = self.modulus.dot(&[(&point.y[0], &lines[2 * half + from])]);
+            let x = self.modulus.mul(&point.x[0], &lines[half + from]);
+            let y = self.modulus.mul(&point.y[0], &lines[2 * half + from]);
             result[2 * i] = self.modulus.linear(&lines[i], 1, &x, -factor);
             result[2 * i + 1] = self.modulus.linear(&y, factor, &y, 0);
         }
@@ -88,7 +88,7 @@ impl Curve {
     fn frobenius_map(&self, value: &Element) -> Element {
         let mut result = ZERO;
         for i in 0..self.k {
-            result[i] = self.modulus.dot(&[(&value[i], &self.frobenius[i])]);
+            result[i] = self.modulus.mul(&value[i], &self.frobenius[i]);
         }
         result
     }

@@ -64,11 +64,8 @@ impl PreparedVerifyingKey {
         let [first, anchor, head, constants @ ..] = points.as_slice() else {
             return None;
         };
-        let inputs = [
-            curve.combine(first, constants.iter().zip(bytes.chunks(CHUNK)))?,
-            *anchor,
-            *head,
-        ];
+        let constants: Vec<_> = constants.iter().zip(bytes.chunks(CHUNK)).collect();
+        let inputs = [curve.combine(first, &constants)?, *anchor, *head];
         let alpha_beta = curve.miller_loop(&[(&curve.negate(&alpha), &beta)]);
         Some(Self {
             inputs,
@@ -90,10 +87,7 @@ impl PreparedVerifyingKey {
         let inputs = curve
             .combine(
                 constants,
-                [
-                    (anchor, statement.anchor.as_slice()),
-                    (head, &statement.head),
-                ],
+                &[(anchor, &statement.anchor), (head, &statement.head)],
             )
             .ok_or(ProofError::Invalid)?;
         let product = curve.miller_loop(&[
