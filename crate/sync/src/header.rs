@@ -1,7 +1,7 @@
 //! What every block that comes from outside goes through before anything else looks at it: no rule of
 //! the chain, only that there is nothing to stumble over.
 
-use nimiq_block::Block;
+use nimiq_block::{Block, MacroBlock};
 use nimiq_primitives::slots_allocation::Validators;
 
 /// Whether the hash of a block with these validators can be computed: that of a set with gaps can't.
@@ -19,8 +19,19 @@ pub(crate) fn drop_body(block: &mut Block) {
 
 /// Drops the body and makes sure that the rest can be hashed. The error is one of the peer's.
 pub(crate) fn strip(block: &mut Block) -> Result<(), &'static str> {
-    drop_body(block);
-    match is_hashable(block.validators().as_ref()) {
+    match block {
+        Block::Macro(block) => strip_macro(block),
+        Block::Micro(block) => {
+            block.body = None;
+            Ok(())
+        }
+    }
+}
+
+/// Does the same to a macro block.
+pub(crate) fn strip_macro(block: &mut MacroBlock) -> Result<(), &'static str> {
+    block.body = None;
+    match is_hashable(block.header.validators.as_ref()) {
         true => Ok(()),
         false => Err("a block with a malformed validator set"),
     }

@@ -49,6 +49,22 @@ pub const MAX_REMEMBERED_PEERS: usize = 256;
 /// Election hashes that the chain keeps to hold claims of peers against.
 pub const REMEMBERED_ELECTIONS: usize = 64;
 
+/// How long a peer may take for its proof of the election chain, and signatures wait for proofs. The
+/// block that comes with it has 175 kB at most.
+pub const PROOF_PATIENCE: Duration = Duration::from_secs(4);
+
+/// Once there is a proof, how long others may take that might get further.
+pub const BETTER_PROOF_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Different proofs that wait to be checked.
+pub const MAX_PROOFS: usize = 16;
+
+/// How long the check of a proof may take: many times what a slow machine needs.
+pub const PROOF_CHECK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a proof is handed to a verifier that fails, before proofs are given up.
+pub const PROOF_ATTEMPTS: usize = 2;
+
 // --- Live sync ------------------------------------------------------------------------------------
 
 /// Blocks ahead of our head that are kept until their parents arrive, in batches (nodes: 2).

@@ -14,11 +14,14 @@ use nimiq_time::timeout;
 use thiserror::Error;
 
 use crate::{
+    chain::Leap,
     header, limits,
+    macro_sync::Delivery,
     messages::{
         Direction, MacroChain, MacroChainError, RequestBlock, RequestHead, RequestMacroChain,
-        RequestMissingBlocks, ResponseBlocksError, ResponseHead,
+        RequestMissingBlocks, RequestZKP, ResponseBlocksError, ResponseHead, ZKProof, ZkpResponse,
     },
+    params::NetworkParams,
 };
 
 /// Why a question got no usable answer.
@@ -155,14 +158,14 @@ pub(crate) fn check_batch(
     Ok(checked)
 }
 
-/// The election blocks after the first of `locators` that the peer knows. `Ok(None)` where it
-/// knows none.
+/// The election blocks after the first of `locators` that the peer knows, `max_epochs` at most.
+/// `Ok(None)` where it knows none.
 pub(crate) async fn macro_chain<N: Network>(
     network: &N,
     peer: N::PeerId,
     locators: Vec<Blake2bHash>,
+    max_epochs: u16,
 ) -> Result<Option<MacroChain>, PeerFault> {
-    let max_epochs = limits::MAX_EPOCHS_PER_REQUEST;
     match ask(
         network,
         peer,
@@ -182,6 +185,51 @@ pub(crate) async fn macro_chain<N: Network>(
         Ok(chain) => Ok(Some(chain)),
         Err(MacroChainError::UnknownLocators) => Ok(None),
         Err(error) => Err(PeerFault::Failed(error.to_string())),
+    }
+}
+
+/// The peer's latest proof of the election chain, and the block that it proves, if that is beyond
+/// block `number`. Whether the proof holds is for the verifier to say.
+pub(crate) async fn proof<N: Network>(
+    network: &N,
+    peer: N::PeerId,
+    params: &NetworkParams,
+    number: u32,
+) -> Result<Delivery, PeerFault> {
+    let request = RequestZKP {
+        block_number: number,
+        request_election_block: true,
+    };
+    let (proof, block) = match ask_within(limits::PROOF_PATIENCE, network, peer, request).await? {
+        ZkpResponse::Proof(proof, block) if proof.block_number > number => (proof, block),
+        ZkpResponse::Proof(..) | ZkpResponse::Outdated(_) => {
+            return Err(PeerFault::Lacks("it has no proof beyond our chain".into()));
+        }
+    };
+    check_proof(params, proof, block).map_err(|why| PeerFault::Lied(why.into()))
+}
+
+fn check_proof(
+    params: &NetworkParams,
+    proof: ZKProof,
+    block: Option<MacroBlock>,
+) -> Result<Delivery, &'static str> {
+    let Some(bytes) = proof.proof else {
+        return Err("a proof without its bytes");
+    };
+    let Some(mut block) = block else {
+        return Err("a proof without its election block");
+    };
+    if block.block_number() != proof.block_number {
+        return Err("a proof with another block than its own");
+    }
+    header::strip_macro(&mut block)?;
+    match Leap::to(params, block) {
+        Ok(leap) => Ok(Delivery { leap, proof: bytes }),
+        Err(error) => {
+            log::debug!("block {} with its proof: {error}", proof.block_number);
+            Err("a proof with an invalid election block")
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use parking_lot::{RwLock, RwLockReadGuard};
 use tokio::sync::watch;
 
 use crate::{
-    chain::{BlockRef, Inspected, LightChain, Proven, Pushed, Route},
+    chain::{BlockRef, Inspected, Leap, LightChain, ProofBase, Proven, Pushed, Route},
     clock::Clock,
     event::{EventBus, HeadKind, SyncEvent, Trust, TrustSource},
     numbered::Numbered,
@@ -51,6 +51,8 @@ pub(crate) struct SharedChain {
     root: Arc<Anchor>,
     /// Where it starts now.
     anchor: Arc<RwLock<Anchor>>,
+    /// Number of the election block that proofs start from, if they can be checked at all.
+    proofs_from: Option<u32>,
     /// Held by whoever moves the chain forward block by block.
     turn: Arc<tokio::sync::Mutex<()>>,
     pub(crate) clock: Clock,
@@ -64,6 +66,7 @@ impl SharedChain {
     pub(crate) fn new(
         params: &'static NetworkParams,
         anchor: Anchor,
+        proofs_from: Option<u32>,
         clock: Clock,
         events: Option<EventBus>,
     ) -> Self {
@@ -80,6 +83,7 @@ impl SharedChain {
             params,
             root: Arc::new(anchor.clone()),
             anchor: Arc::new(RwLock::new(anchor)),
+            proofs_from,
             turn: Arc::default(),
             clock,
             events,
@@ -209,10 +213,14 @@ impl SharedChain {
 
     /// Starts the chain, unless another peer's answer has started it in the meantime. `chain` holds
     /// an election block and perhaps a checkpoint on top. Returns whether it was taken.
-    pub(crate) fn start(&self, chain: LightChain, trust: Trust) -> bool {
+    pub(crate) fn start(&self, mut chain: LightChain, trust: Trust) -> bool {
         let mut state = self.state.write();
         if state.chain.is_some() {
             return false;
+        }
+        // Proofs must not start from a block that nobody has vouched for.
+        if let (Trust::Verified, Some(number)) = (trust, self.proofs_from) {
+            chain.prove_from(number);
         }
         let election = Block::Macro(chain.election_head().clone());
         let block = chain.head().clone();
@@ -276,6 +284,44 @@ impl SharedChain {
         self.emit_head(kind, hex(&pushed.adopted), hex(&pushed.reverted), &head);
         self.changed();
         Ok(pushed)
+    }
+
+    /// Whether the chain can use a proof. There must be a chain.
+    pub(crate) fn proof_base(&self) -> ProofBase {
+        let base = self.read(LightChain::proof_base);
+        base.unwrap_or(ProofBase::None("there is no chain"))
+    }
+
+    /// What a verified chain was verified by.
+    pub(crate) fn verified_by(&self) -> TrustSource {
+        match self.read(LightChain::has_leapt) {
+            Some(true) => TrustSource::Zkp,
+            _ => TrustSource::Signatures,
+        }
+    }
+
+    /// Goes on from an election block that is proven, see [`LightChain::leap`].
+    pub(crate) fn leap(&self, leap: Leap) -> Result<bool, PushError> {
+        let mut state = self.state.write();
+        let trust = state.trust;
+        let Some(chain) = &mut state.chain else {
+            return Err(PushError::Orphan);
+        };
+        let block = leap.block().clone();
+        // The one before it joins the chain as well, though nobody has seen it.
+        let parent = &block.header.parent_election_hash;
+        let parent = (!chain.knows_election(parent)).then(|| parent.to_hex());
+        if !chain.leap(leap)? {
+            return Ok(false);
+        }
+        state.head_since = self.clock.now_ms();
+        let block = Block::Macro(block);
+        let head = BlockRef::from(&block);
+        self.emit_macro(&block, trust);
+        let adopted = parent.into_iter().chain([head.hash.to_hex()]).collect();
+        self.emit_head(HeadKind::Extended, adopted, Vec::new(), &head);
+        self.changed();
+        Ok(true)
     }
 
     /// Gives up the chain, and goes on with `verified`, a chain that was walked from the anchor, if

@@ -8,6 +8,7 @@
 //! The chain knows nothing of peers, of time passing or of how far it is to be trusted.
 
 mod interface;
+mod leap;
 mod push;
 mod store;
 
@@ -26,8 +27,9 @@ use nimiq_primitives::{
 };
 use nimiq_vrf::VrfEntropy;
 
+pub(crate) use self::leap::{Leap, ProofBase};
 pub use self::push::{Inspected, Proven, Pushed, Route, Unproven};
-use self::store::ChainStore;
+use self::{leap::ProofStart, store::ChainStore};
 use crate::{clock::Clock, limits, numbered::Numbered, params::NetworkParams, verifier::VerifyJob};
 
 /// A block as events and snapshots name it.
@@ -76,6 +78,8 @@ pub struct LightChain {
     store: ChainStore,
     /// Hashes of recent election blocks by number, to hold peers' claims against.
     elections: Numbered<Blake2bHash>,
+    /// What it can do with proofs.
+    proof_start: ProofStart,
     /// Changes with the chain, so that a block that was inspected before is inspected again.
     revision: Revision,
 }
@@ -96,6 +100,31 @@ impl Revision {
 /// that sums of timestamps and timeouts can't overflow.
 const LATEST_TIMESTAMP: u64 = u64::MAX / 2;
 
+/// Makes the minimal checks on an election block that a chain is to go on from: that it is well formed,
+/// of this network, and elects validators. Returns it without body, and them.
+fn elected_by(
+    params: &NetworkParams,
+    mut block: MacroBlock,
+) -> Result<(MacroBlock, Validators), PushError> {
+    block.body = None;
+    // It may be ahead of a clock that is wrong; nothing rests on its timestamp.
+    let block = Block::Macro(block);
+    block.verify(params.network_id, LATEST_TIMESTAMP)?;
+    let Block::Macro(block) = block else {
+        return Err(BlockError::InvalidBlockType.into());
+    };
+    let validators = block
+        .get_validators()
+        .ok_or(BlockError::InvalidValidators)?;
+    // An undecodable seed would make slot selection panic further on.
+    block
+        .header
+        .seed
+        .try_entropy()
+        .ok_or(BlockError::InvalidSeed)?;
+    Ok((block, validators))
+}
+
 impl LightChain {
     /// A chain that starts at `anchor`, an election block, on minimal checks: that it is well
     /// formed, of this network, and that the chain can go on from it. Whether it may be believed
@@ -106,26 +135,10 @@ impl LightChain {
     pub fn starting_at(
         params: &'static NetworkParams,
         clock: Clock,
-        mut anchor: MacroBlock,
+        anchor: MacroBlock,
     ) -> Result<Self, PushError> {
-        anchor.body = None;
-        // The anchor may be ahead of a clock that is wrong; nothing rests on its timestamp.
-        let block = Block::Macro(anchor);
-        block.verify(params.network_id, LATEST_TIMESTAMP)?;
-        let Block::Macro(mut anchor) = block else {
-            return Err(BlockError::InvalidBlockType.into());
-        };
+        let (mut anchor, validators) = elected_by(params, anchor)?;
         let hash = anchor.header.hash_cached();
-        let validators = anchor
-            .get_validators()
-            .ok_or(BlockError::InvalidValidators)?;
-        // An undecodable seed would make slot selection panic further on.
-        anchor
-            .header
-            .seed
-            .try_entropy()
-            .ok_or(BlockError::InvalidSeed)?;
-
         let mut elections = Numbered::default();
         elections.insert(anchor.block_number(), hash);
         Ok(Self {
@@ -137,6 +150,7 @@ impl LightChain {
             validators: Arc::new(validators),
             store: ChainStore::starting_at(Block::Macro(anchor.clone())),
             elections,
+            proof_start: ProofStart::default(),
             anchor,
             revision: Revision::fresh(),
         })

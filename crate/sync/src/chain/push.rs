@@ -394,7 +394,7 @@ impl LightChain {
     }
 
     /// Moves the head, and with a macro block all that follows from it.
-    fn set_head(&mut self, block: Block) {
+    pub(super) fn set_head(&mut self, block: Block) {
         if let Block::Macro(macro_block) = &block {
             self.macro_head = macro_block.clone();
             if let Some(validators) = macro_block.get_validators() {
@@ -403,6 +403,7 @@ impl LightChain {
                 self.elections
                     .insert(macro_block.block_number(), macro_block.hash());
                 self.elections.keep_last(limits::REMEMBERED_ELECTIONS);
+                self.note_proof_start();
             }
         }
         self.head = block;

@@ -1,5 +1,5 @@
 //! Proves in the background what pico macro sync adopted: walks a second chain from the trusted
-//! anchor, by signatures, until it meets the first one, and then checks the checkpoint on top. The
+//! anchor, by a proof or by signatures, until it meets the first one, and then checks the checkpoint on top. The
 //! page sees nothing of it but the outcome.
 
 use std::{
@@ -13,6 +13,7 @@ use nimiq_network_interface::network::Network;
 
 use crate::{
     chain::LightChain,
+    event::TrustSource,
     limits,
     macro_sync::{Conflict, Context, LightMacroSync, MacroSync, MacroSyncReturn, Reason, Weight},
     shared::SharedChain,
@@ -53,10 +54,11 @@ pub(super) struct Background<TNetwork: Network> {
 impl<TNetwork: Network> Background<TNetwork> {
     pub(super) fn new(context: &Context<TNetwork>) -> Self {
         let walked = context.chain.silent();
-        let walk = LightMacroSync::new(Context {
+        let mut walk = LightMacroSync::new(Context {
             chain: walked.clone(),
             ..context.clone()
         });
+        walk.proves(context.chain.clone());
         Self {
             context: context.clone(),
             walked,
@@ -84,6 +86,11 @@ impl<TNetwork: Network> Background<TNetwork> {
     /// Whether there is nobody to learn from.
     pub(super) fn is_idle(&self) -> bool {
         self.peers.is_empty()
+    }
+
+    /// What the chain is verified by, as far as it is.
+    pub(super) fn verified_by(&self) -> TrustSource {
+        self.walked.verified_by()
     }
 
     /// The chain as far as it is verified.

@@ -179,7 +179,8 @@ impl<TNetwork: Network> Consensus<TNetwork> {
     ) -> (Self, Handle) {
         let events = EventBus::new(clock.clone());
         let anchor = config.anchor.clone().unwrap_or_else(|| params.anchor());
-        let chain = SharedChain::new(params, anchor, clock, Some(events.clone()));
+        let proofs_from = config.proofs.map(|proofs| proofs.anchor_number);
+        let chain = SharedChain::new(params, anchor, proofs_from, clock, Some(events.clone()));
         let context = Context {
             network,
             chain,

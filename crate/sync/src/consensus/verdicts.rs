@@ -14,7 +14,7 @@ use super::{
     background::{Background, BackgroundEvent},
 };
 use crate::{
-    event::{Outcome, SyncEvent, SyncerKind, Trust, TrustSource},
+    event::{Outcome, SyncEvent, SyncerKind, Trust},
     limits,
     macro_sync::{
         Conflict, EitherSyncer, LightMacroSync, MacroSyncReturn, PicoMacroSync, Reason, Weight,
@@ -185,9 +185,8 @@ impl<TNetwork: Network> Consensus<TNetwork> {
     /// Light macro sync has nothing more to learn from a peer: the chain is verified to its tip.
     pub(super) fn light_sync_reached_tip(&mut self) {
         self.end_trial();
-        self.context
-            .chain
-            .set_trust(Trust::Verified, TrustSource::Signatures);
+        let chain = &self.context.chain;
+        chain.set_trust(Trust::Verified, chain.verified_by());
         for suspect in std::mem::take(&mut self.suspects) {
             self.judge(suspect);
         }
@@ -249,12 +248,13 @@ impl<TNetwork: Network> Consensus<TNetwork> {
         match event {
             BackgroundEvent::Proven => {
                 self.end_trial();
-                if let Some(walked) = self.background.take().and_then(Background::into_chain) {
-                    self.context.chain.learn_past(&walked);
+                if let Some(background) = self.background.take() {
+                    let via = background.verified_by();
+                    if let Some(walked) = background.into_chain() {
+                        self.context.chain.learn_past(&walked);
+                    }
+                    self.context.chain.set_trust(Trust::Verified, via);
                 }
-                self.context
-                    .chain
-                    .set_trust(Trust::Verified, TrustSource::Signatures);
             }
             BackgroundEvent::Refuted { reason, block } => {
                 // Whoever brought us what we adopted has to answer for it.

@@ -5,6 +5,12 @@
 //!
 //! Block hashes do not cover signatures: a liar can put bad ones on a good block. So a bad
 //! signature tells on the peer that delivered it, and the block is fetched from another one.
+//!
+//! Where peers have proofs of the election chain, these come first, see `proofs`: one takes the place
+//! of all signatures up to the block that it proves. What a peer's answers come to is in `answers`.
+
+mod answers;
+mod proofs;
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
@@ -16,39 +22,25 @@ use futures::{FutureExt, Stream, future::BoxFuture};
 use nimiq_block::MacroBlock;
 use nimiq_hash::Blake2bHash;
 use nimiq_network_interface::network::{CloseReason, Network};
-use nimiq_primitives::policy::Policy;
-use nimiq_time::sleep;
 
+pub(crate) use self::proofs::Delivery;
+use self::{
+    answers::{Answer, ask_for_chain},
+    proofs::Proofs,
+};
 use super::{
     Conflict, Context, MacroSync, MacroSyncReturn, Weight,
-    pico::{Verdict, unknown_to_peer},
     queue::{MacroQueue, QueueState},
 };
 use crate::{
     chain::{Inspected, Proven, PushError},
     event::{SyncerKind, Trust},
-    limits,
-    messages::{Checkpoint, MacroChain, ResponseHead},
+    messages::ResponseHead,
     peer_tasks::PeerTasks,
-    requests::{self, PeerFault},
+    requests::PeerFault,
 };
 
 const OTHER_ELECTION: &str = "it names another election block than the verified one";
-
-/// A peer's answer: its head, and the macro chain after ours. The epoch is the one that our
-/// election head ended when the question was asked.
-struct Answer {
-    epoch: u32,
-    head: ResponseHead,
-    chain: Named,
-}
-
-/// What a peer names after our chain.
-enum Named {
-    Chain(MacroChain),
-    /// It knows none of our macro blocks, which is as much as to say this.
-    Nothing(Verdict),
-}
 
 type Proving = BoxFuture<'static, Result<Proven, PushError>>;
 
@@ -57,13 +49,14 @@ pub struct LightMacroSync<TNetwork: Network> {
     context: Context<TNetwork>,
     /// Peers that we are not done with, and how often each contradicted itself so far.
     peers: HashMap<TNetwork::PeerId, usize>,
-    /// Peers that are asked for their chain at the moment.
-    asking: PeerTasks<TNetwork::PeerId, Result<Answer, PeerFault>>,
+    /// Peers that are asked for their proof or their chain at the moment.
+    asking: PeerTasks<TNetwork::PeerId, Answer>,
     /// What good peers named as their heads.
     heads: HashMap<TNetwork::PeerId, ResponseHead>,
     queue: MacroQueue<TNetwork>,
     /// The front of the queue, while its signatures are checked.
     proving: Option<Proving>,
+    proofs: Proofs<TNetwork::PeerId>,
     /// Peers that named another election block than the queue holds, and at which number.
     disputed: HashMap<TNetwork::PeerId, (u32, Blake2bHash)>,
     results: VecDeque<MacroSyncReturn<TNetwork::PeerId>>,
@@ -79,6 +72,7 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
             heads: HashMap::new(),
             queue,
             proving: None,
+            proofs: Proofs::new(),
             disputed: HashMap::new(),
             results: VecDeque::new(),
         }
@@ -90,8 +84,8 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
         self.ask(peer);
     }
 
-    /// Asks a peer what comes after our chain, or for the anchor if there is none yet. After a
-    /// contradiction it is given some time first.
+    /// Asks a peer for its proof, or what comes after our chain, or for the anchor if there is none
+    /// yet. After a contradiction it is given some time first.
     fn ask(&mut self, peer: TNetwork::PeerId) {
         if self.context.chain.is_empty() {
             let anchor = self.context.chain.anchor().hash;
@@ -99,174 +93,18 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
             let _ = self.queue.merge(peer, [anchor]);
             return;
         }
+        if self.ask_for_proof(peer) {
+            return;
+        }
         let in_doubt = self.peers.get(&peer).is_some_and(|doubts| *doubts > 0);
-        let context = self.context.clone();
-        self.asking.start(peer, async move {
-            if in_doubt {
-                sleep(limits::HEAD_RETRY_DELAY).await;
-            }
-            let (locators, epoch) = context
-                .chain
-                .read(|chain| {
-                    (
-                        chain.macro_locators(),
-                        Policy::epoch_at(chain.election_head().block_number()),
-                    )
-                })
-                .unwrap_or_default();
-            let network = &*context.network;
-            let chain = requests::macro_chain(network, peer, locators).await?;
-            let head = requests::head(network, peer).await?;
-            let chain = match chain {
-                Some(chain) => Named::Chain(chain),
-                None => Named::Nothing(unknown_to_peer(&context, peer, &head).await?),
-            };
-            Ok(Answer { epoch, head, chain })
-        });
+        let chain = ask_for_chain(self.context.clone(), peer, in_doubt);
+        self.asking.start(peer, chain);
     }
 
     fn ask_everyone(&mut self) {
         for peer in self.peers.keys().copied().collect::<Vec<_>>() {
             self.ask(peer);
         }
-    }
-
-    fn handle_answer(&mut self, peer: TNetwork::PeerId, result: Result<Answer, PeerFault>) {
-        let Answer { epoch, head, chain } = match result {
-            Ok(answer) => answer,
-            Err(fault) => return self.handle_fault(peer, fault),
-        };
-        let MacroChain {
-            mut epochs,
-            checkpoint,
-        } = match chain {
-            Named::Chain(chain) => chain,
-            Named::Nothing(verdict) => return self.handle_stranger(peer, head, verdict),
-        };
-
-        // Our chain may have grown since we asked.
-        let Some((our_epoch, our_macro)) = self.context.chain.read(|chain| {
-            (
-                Policy::epoch_at(chain.election_head().block_number()),
-                chain.macro_head().block_number(),
-            )
-        }) else {
-            return self.ask(peer);
-        };
-        let passed = our_epoch.saturating_sub(epoch) as usize;
-        for (i, hash) in epochs.iter().take(passed).enumerate() {
-            let number = Policy::election_block_of(epoch + 1 + i as u32).unwrap_or(u32::MAX);
-            if self
-                .context
-                .chain
-                .read(|chain| chain.contradicts(number, hash))
-                == Some(true)
-            {
-                return self.contradiction(peer, OTHER_ELECTION);
-            }
-        }
-        let last_epoch = epoch.saturating_add(epochs.len() as u32);
-        epochs.drain(..passed.min(epochs.len()));
-
-        if let Some(checkpoint) = &checkpoint {
-            let number = checkpoint.block_number;
-            let plausible = Policy::is_macro_block_at(number)
-                && !Policy::is_election_block_at(number)
-                && Policy::epoch_at(number) == last_epoch.saturating_add(1);
-            if !plausible {
-                return self.breach(peer, "it names a checkpoint that can't be one");
-            }
-        }
-        let newer = checkpoint
-            .as_ref()
-            .filter(|checkpoint| checkpoint.block_number > our_macro)
-            .map(|checkpoint| checkpoint.hash.clone());
-        if epochs.is_empty() && newer.is_none() {
-            // It was cut short if it was in dispute.
-            self.disputed.remove(&peer);
-            return self.conclude(peer, head, checkpoint);
-        }
-
-        let elections = epochs.len();
-        let hashes: Vec<_> = epochs.into_iter().chain(newer).collect();
-        if let Err(place) = self.queue.merge(peer, hashes.clone()) {
-            // Of a checkpoint in dispute nothing can be said: peers are at different ones. It is
-            // asked again when the queue is done with.
-            if place < elections
-                && let Some(hash) = hashes.into_iter().nth(place)
-            {
-                let epoch = our_epoch.saturating_add(1 + place as u32);
-                let number = Policy::election_block_of(epoch).unwrap_or(u32::MAX);
-                self.disputed.insert(peer, (number, hash));
-            }
-        }
-    }
-
-    /// A peer knows none of our macro blocks.
-    fn handle_stranger(&mut self, peer: TNetwork::PeerId, head: ResponseHead, verdict: Verdict) {
-        match verdict {
-            Verdict::Outdated(reason) => self.done(MacroSyncReturn::Outdated(peer, reason), &peer),
-            Verdict::Conflicting(conflict) if conflict.weight == Weight::Contradiction => {
-                self.done(MacroSyncReturn::Conflicting(peer, conflict), &peer);
-            }
-            Verdict::Fault(fault) => self.handle_fault(peer, fault),
-            // Our chain has moved on meanwhile, or the peer contradicts itself.
-            Verdict::Conflicting(_) | Verdict::Good => self.doubt(peer, &head),
-        }
-    }
-
-    /// A peer has nothing newer than our chain: says whether it agrees, is behind, or what.
-    fn conclude(
-        &mut self,
-        peer: TNetwork::PeerId,
-        head: ResponseHead,
-        checkpoint: Option<Checkpoint>,
-    ) {
-        let Some(ours) = self.context.chain.heads() else {
-            return self.ask(peer);
-        };
-        if head.election_hash == ours.election_head.hash && head.macro_hash == ours.macro_head.hash
-        {
-            self.done(MacroSyncReturn::Good(peer), &peer);
-            self.heads.insert(peer, head);
-            return;
-        }
-        if let Some(checkpoint) = &checkpoint
-            && checkpoint.block_number == ours.macro_head.number
-            && checkpoint.hash != ours.macro_head.hash
-        {
-            return self.contradiction(peer, "it names another macro block than the verified one");
-        }
-        let behind = self.context.chain.read(|chain| {
-            if head.election_hash != ours.election_head.hash {
-                return chain.knows_election(&head.election_hash)
-                    || chain.election_head().header.parent_election_hash == head.election_hash;
-            }
-            head.macro_hash == head.election_hash
-                || chain.is_on_main_chain(&head.macro_hash)
-                || checkpoint.is_some_and(|checkpoint| checkpoint.hash == head.macro_hash)
-        });
-        if behind == Some(true) {
-            let result = MacroSyncReturn::Outdated(peer, "it is a batch or more behind".into());
-            return self.done(result, &peer);
-        }
-        self.doubt(peer, &head);
-    }
-
-    /// A peer contradicts itself. Its head may have moved on between its answers, so it is asked
-    /// again, but not for ever.
-    fn doubt(&mut self, peer: TNetwork::PeerId, head: &ResponseHead) {
-        let doubts = self.peers.entry(peer).or_default();
-        *doubts += 1;
-        if *doubts <= limits::HEAD_RETRIES {
-            return self.ask(peer);
-        }
-        log::info!(
-            "{peer} does not lead to its head, block {}",
-            head.block_number
-        );
-        let reason = "its head is not on the macro chain that it names";
-        self.conflict(peer, reason, Weight::Doubt);
     }
 
     fn handle_fault(&mut self, peer: TNetwork::PeerId, fault: PeerFault) {
@@ -362,6 +200,14 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
 
     fn after_commit(&mut self) {
         self.queue.pop();
+        self.proofs.signatures_had_their_turn();
+        self.settle_disputes();
+        if self.queue.is_empty() {
+            self.ask_everyone();
+        }
+    }
+
+    fn settle_disputes(&mut self) {
         let refuted: Vec<_> = self
             .disputed
             .iter()
@@ -376,9 +222,6 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
         for peer in refuted {
             self.contradiction(peer, OTHER_ELECTION);
         }
-        if self.queue.is_empty() {
-            self.ask_everyone();
-        }
     }
 
     fn condemn_front(&mut self, error: &PushError) {
@@ -391,7 +234,7 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
         self.ask_everyone();
     }
 
-    fn handle_proof(&mut self, result: Result<Proven, PushError>) {
+    fn handle_signatures(&mut self, result: Result<Proven, PushError>) {
         match result {
             Ok(proven) => self.commit(proven),
             Err(error) => {
@@ -425,6 +268,7 @@ impl<TNetwork: Network> MacroSync<TNetwork::PeerId> for LightMacroSync<TNetwork>
         self.asking.cancel(peer);
         self.heads.remove(peer);
         self.disputed.remove(peer);
+        self.proofs.remove_peer(peer);
         self.results.retain(|result| result.peer() != peer);
         let was_busy = !self.queue.is_empty();
         self.queue.remove_peer(peer);
@@ -440,6 +284,7 @@ impl<TNetwork: Network> MacroSync<TNetwork::PeerId> for LightMacroSync<TNetwork>
     fn drain_peers(&mut self) -> Vec<TNetwork::PeerId> {
         self.queue.clear();
         self.proving = None;
+        self.proofs = Proofs::new();
         self.asking.clear();
         self.disputed.clear();
         self.results.clear();
@@ -469,8 +314,14 @@ impl<TNetwork: Network> Stream for LightMacroSync<TNetwork> {
                     return Poll::Pending;
                 };
                 this.proving = None;
-                this.handle_proof(result);
+                this.handle_signatures(result);
                 continue;
+            }
+            if this.advance_proofs(cx).is_ready() {
+                continue;
+            }
+            if this.proofs.come_first() {
+                return Poll::Pending;
             }
             match this.queue.state() {
                 QueueState::Ready => this.verify_front(),

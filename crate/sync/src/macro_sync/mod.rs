@@ -17,6 +17,7 @@ use nimiq_block::MacroBlock;
 use nimiq_network_interface::network::{CloseReason, Network};
 use nimiq_utils::spawn;
 
+pub(crate) use self::light::Delivery;
 pub use self::{either::EitherSyncer, light::LightMacroSync, pico::PicoMacroSync};
 use crate::{
     chain::{Proven, PushError, Unproven},

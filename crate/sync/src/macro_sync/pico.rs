@@ -283,7 +283,9 @@ async fn follow<TNetwork: Network>(
         else {
             return Ok(restarted());
         };
-        let Some(named) = requests::macro_chain(network, peer, locators).await? else {
+        let Some(named) =
+            requests::macro_chain(network, peer, locators, limits::MAX_EPOCHS_PER_REQUEST).await?
+        else {
             return unknown_to_peer(context, peer, head).await;
         };
         let hashes = named

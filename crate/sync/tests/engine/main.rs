@@ -17,5 +17,7 @@ mod happy;
 mod liars;
 mod live;
 mod outcomes;
+mod proof_lies;
+mod proofs;
 mod property;
 mod restored;

@@ -4,6 +4,7 @@
 
 mod state;
 mod transactions;
+mod zkp;
 
 use std::{fmt::Debug, sync::OnceLock};
 

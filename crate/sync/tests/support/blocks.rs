@@ -11,7 +11,8 @@ use nimiq_hash::Blake2bHash;
 use nimiq_primitives::policy::Policy;
 use parking_lot::Mutex;
 use pico_node::chain::{
-    Mutation, ScriptedChain, Signing, ValidatorKeys, genesis_block, init_policy, without_body,
+    ChainConfig, Mutation, ScriptedChain, Signing, ValidatorKeys, genesis_block, init_policy,
+    without_body,
 };
 use pico_sync::{NetworkParams, messages::BlockHeaderMessage};
 use rand::SeedableRng;
@@ -156,6 +157,27 @@ pub fn chain() -> Arc<Blocks> {
         .clone()
 }
 
+/// An honest chain that its first election raises to protocol version 2.
+pub fn raised() -> Arc<Blocks> {
+    static CHAIN: OnceLock<Arc<Blocks>> = OnceLock::new();
+    CHAIN
+        .get_or_init(|| {
+            params();
+            let config = ChainConfig {
+                version: 2,
+                ..ChainConfig::default()
+            };
+            let mut chain = ScriptedChain::with_config(config).unwrap();
+            chain.extend_micro(TOP - GENESIS).unwrap();
+            let mut blocks = vec![genesis_block()];
+            blocks.extend(chain.light_blocks().unwrap());
+            let blocks = Blocks::new(blocks);
+            assert_eq!(blocks.at(election(1)).version(), 2);
+            Arc::new(blocks)
+        })
+        .clone()
+}
+
 /// The validator that signs the honest chain.
 pub fn elected() -> &'static ValidatorKeys {
     static KEYS: LazyLock<ValidatorKeys> = LazyLock::new(ValidatorKeys::unit_albatross);
@@ -172,12 +194,17 @@ pub fn stranger() -> &'static ValidatorKeys {
 /// The honest chain up to an election block, in place of which a stranger has elected itself; it
 /// signs all that follows. To whoever believes that block, the rest is valid.
 pub fn usurped(election: u32) -> Arc<Blocks> {
-    static CHAINS: LazyLock<Mutex<HashMap<u32, Arc<Blocks>>>> = LazyLock::new(Mutex::default);
+    usurped_of(&chain(), election)
+}
+
+/// The same of another honest chain.
+pub fn usurped_of(honest: &Arc<Blocks>, election: u32) -> Arc<Blocks> {
+    static CHAINS: LazyLock<Mutex<HashMap<Blake2bHash, Arc<Blocks>>>> =
+        LazyLock::new(Mutex::default);
     let mut chains = CHAINS.lock();
     chains
-        .entry(election)
+        .entry(honest.hash_at(election))
         .or_insert_with(|| {
-            let honest = chain();
             assert!(Policy::is_election_block_at(election));
             let mut block = honest.macro_at(election);
             block.header.validators = Some(stranger().validators());

@@ -21,6 +21,7 @@ use pico_sync::{
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 
+pub use super::verifiers::{BrokenVerifier, MemoVerifier};
 use super::{
     blocks::{self, TOP},
     network::MemoryNetwork,
@@ -29,45 +30,6 @@ use super::{
 
 /// Longest wait for an event, in virtual time unless the network is real.
 pub const PATIENCE: Duration = Duration::from_secs(120);
-
-/// The real verifier, which remembers what it has found: many scenarios check the same blocks.
-#[derive(Debug, Default)]
-pub struct MemoVerifier {
-    /// How many jobs it was given.
-    pub jobs: AtomicUsize,
-}
-
-impl Verifier for MemoVerifier {
-    fn verify(&self, job: VerifyJob) -> BoxFuture<'static, Result<bool, VerifierError>> {
-        static KNOWN: LazyLock<Mutex<HashMap<Blake2bHash, bool>>> = LazyLock::new(Mutex::default);
-        self.jobs.fetch_add(1, Ordering::Relaxed);
-        async move {
-            let key = Blake2bHasher::new().digest(&job.to_bytes());
-            let known = KNOWN.lock().get(&key).copied();
-            // A job takes time, so that things can happen meanwhile.
-            tokio::time::sleep(Duration::from_millis(30)).await;
-            Ok(match known {
-                Some(valid) => valid,
-                None => {
-                    let valid = job.run();
-                    KNOWN.lock().insert(key, valid);
-                    valid
-                }
-            })
-        }
-        .boxed()
-    }
-}
-
-/// A verifier that never works.
-#[derive(Clone, Copy, Debug)]
-pub struct BrokenVerifier;
-
-impl Verifier for BrokenVerifier {
-    fn verify(&self, _job: VerifyJob) -> BoxFuture<'static, Result<bool, VerifierError>> {
-        async { Err(VerifierError::Unavailable("broken".into())) }.boxed()
-    }
-}
 
 /// What most scenarios use.
 pub fn config() -> SyncConfig {

@@ -15,5 +15,7 @@ pub mod blocks;
 pub mod engine;
 pub mod network;
 pub mod peer;
+pub mod proofs;
 pub mod seed;
 pub mod swarms;
+pub mod verifiers;

@@ -16,7 +16,7 @@ use nimiq_serde::{Deserialize, DeserializeError, Serialize};
 use parking_lot::RwLock;
 use pico_sync::messages::{
     BlockError, Checkpoint, Direction, MacroChain, MacroChainError, RequestBlock, RequestHead,
-    RequestMacroChain, RequestMissingBlocks, RequestSubscribeToAddress, ResponseBlocks,
+    RequestMacroChain, RequestMissingBlocks, RequestSubscribeToAddress, RequestZKP, ResponseBlocks,
     ResponseBlocksError, ResponseHead,
 };
 
@@ -77,6 +77,7 @@ impl Question {
             Self::Block(_) => "block",
             Self::MacroChain(_) => "macro-chain",
             Self::Missing(_) => "missing",
+            Self::Other(211, _) => "zkp",
             Self::Other(213, _) => "transactions-proof",
             Self::Other(214, _) => "receipts",
             Self::Other(215, _) => "trie-proof",
@@ -335,6 +336,10 @@ impl View<'_> {
                 }
                 .map(|blocks| ResponseBlocks { blocks }),
             ),
+            // Nodes of the 2.3.0 release know of no proofs.
+            Question::Other(RequestZKP::TYPE_ID, _) => {
+                Reply::Refused(InboundRequestError::NoReceiver)
+            }
             // Only a node knows.
             Question::Other(..) => Reply::Never,
         }
