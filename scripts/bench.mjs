@@ -3,6 +3,7 @@
 //     npm run bench [-- options]
 //       --runs N     cold runs of each (default 7)
 //       --epochs L   prefilled epochs to compare what macro sync receives at (default 3,30,300)
+//       --trust L    epochs to verify, by proof and by signatures (default 1,4,1000: the last takes a quarter of an hour)
 //       --write      keep the result in docs/bench.md
 
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -16,6 +17,7 @@ import { Failure, main, root, run, say, step } from './lib/env.mjs';
 import { CALLS, HISTORY, ROUNDS, WATCHED, measureLoad } from './lib/load.mjs';
 import { SLOW_LINE, emptyPageMemory, measure, measureReload } from './lib/measure.mjs';
 import { median, spread, table } from './lib/stats.mjs';
+import { measureTrust } from './lib/trust.mjs';
 import { serve } from './serve.mjs';
 import { setup } from './setup.mjs';
 
@@ -23,10 +25,12 @@ import { setup } from './setup.mjs';
 const GENESIS = 200;
 /** Cold runs for the macro sync rows, each on its own number of epochs. */
 const EPOCH_RUNS = 7;
+/** Clients that verify, at each distance. */
+const TRUST_RUNS = 3;
 const NAMES = { ours: 'pico-sync-client', theirs: '@nimiq/core' };
 
 main(async () => {
-    const { runs, epochs, write } = parse(process.argv.slice(2));
+    const { runs, epochs, trust, write } = parse(process.argv.slice(2));
     await setup('build', 'node', 'browser');
     await step('Building the npm package', () => run(process.execPath, ['scripts/build.mjs'], { label: 'package' }));
     await step('Building the node', buildNode);
@@ -37,9 +41,10 @@ main(async () => {
     const macroSync = [];
     for (const n of epochs) macroSync.push([n, await macroSyncBytes(n)]);
 
+    const verified = await measureTrust(trust, TRUST_RUNS);
     const underLoad = await step('Putting a client under load', measureLoad);
 
-    const text = await report({ runs, results, reloads, macroSync, underLoad, loadBefore });
+    const text = await report({ runs, results, reloads, macroSync, verified, underLoad, loadBefore });
     process.stdout.write(`${text}\n`);
     if (write) {
         const file = join(root, 'docs', 'bench.md');
@@ -53,7 +58,12 @@ function parse(argv) {
     try {
         ({ values } = parseArgs({
             args: argv,
-            options: { runs: { type: 'string', default: '7' }, epochs: { type: 'string', default: '3,30,300' }, write: { type: 'boolean', default: false } },
+            options: {
+                runs: { type: 'string', default: '7' },
+                epochs: { type: 'string', default: '3,30,300' },
+                trust: { type: 'string', default: '1,4,1000' },
+                write: { type: 'boolean', default: false },
+            },
         }));
     } catch (error) {
         throw new Failure(error.message);
@@ -66,6 +76,7 @@ function parse(argv) {
     return {
         runs: whole('runs', values.runs, 1),
         epochs: values.epochs.split(',').filter(Boolean).map((text) => whole('epochs', text, 1)),
+        trust: values.trust.split(',').filter(Boolean).map((text) => whole('trust', text, 1)),
         write: values.write,
     };
 }
@@ -153,7 +164,7 @@ async function macroSyncBytes(epochs) {
     }
 }
 
-async function report({ runs, results, reloads, macroSync, underLoad, loadBefore }) {
+async function report({ runs, results, reloads, macroSync, verified, underLoad, loadBefore }) {
     const { ours, theirs, oursSlow, theirsSlow } = results;
     const seconds = { scale: 1000, digits: 2, unit: 's' };
     const megabytes = { scale: 1e6, digits: 2, unit: 'MB' };
@@ -185,7 +196,7 @@ async function report({ runs, results, reloads, macroSync, underLoad, loadBefore
         visit('Navigation to established', 'established'),
         visit('Navigation to trust `verified`', 'verified'),
     ]);
-    const verified = spread(column(ours, 'verified'), seconds);
+    const inBackground = spread(column(ours, 'verified'), seconds);
     const least = Math.min(...macroSync.map(([, bytes]) => median(bytes)));
     const sync = table([
         ['Prefilled epochs', 'bytes received by macro sync', 'against the least'],
@@ -202,7 +213,7 @@ async function report({ runs, results, reloads, macroSync, underLoad, loadBefore
         '',
         comparison,
         '',
-        `Trust \`verified\` (signatures checked in the worker), which ${NAMES.theirs} has no word for: ${verified} after navigation.`,
+        `Trust \`verified\` (signatures checked in the worker), which ${NAMES.theirs} has no word for: ${inBackground} after navigation.`,
         '',
         `A reload, ${runs} times: what was verified is in IndexedDB, and the files are in the browser's cache. A chain that has`,
         'passed a macro block since has its signatures checked first.',
@@ -213,6 +224,7 @@ async function report({ runs, results, reloads, macroSync, underLoad, loadBefore
         '',
         sync,
         '',
+        ...trustSection(verified),
         `Under load, with three nodes and one client that is verified; what is asked for again is asked for ${ROUNDS} times:`,
         '',
         much,
@@ -220,6 +232,34 @@ async function report({ runs, results, reloads, macroSync, underLoad, loadBefore
         `Machine: ${cpus().length} × ${cpus()[0].model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Chromium ${chromium}, Node ${process.versions.node};`,
         `load (1, 5, 15 min) ${load(loadBefore)} before and ${load(loadavg())} after. ${new Date().toISOString().slice(0, 10)}.`,
     ].join('\n');
+}
+
+/** What it takes to verify. Nothing if that was not measured. */
+function trustSection(verified) {
+    if (!verified.length) return [];
+    const seconds = { scale: 1000, digits: 2, unit: 's' };
+    const kilobytes = { scale: 1000, digits: 1, unit: 'kB' };
+    const cell = (results, name, format) => spread(results.map((result) => result[name]), format);
+    const rows = verified.map(({ distance, proofs, byProof, bySignatures }) => [
+        `${distance}${proofs === 'simulated' ? ', proof simulated' : ''}`,
+        cell(byProof, 'ms', seconds),
+        cell(byProof, 'bytes', kilobytes),
+        cell(bySignatures, 'ms', seconds),
+        cell(bySignatures, 'bytes', kilobytes),
+    ]);
+    const checks = verified.flatMap((result) => result.checks);
+    const ms = { unit: 'ms' };
+    const [first, again] = [checks.map(([time]) => time), checks.flatMap((times) => times.slice(1))].map((times) => spread(times, ms));
+    return [
+        'From the start of a client in light mode to trust `verified`, at a distance of so many epochs from the block that proofs start',
+        `from (medians of ${TRUST_RUNS}; the longest walk once). Proofs are those of the fixture, made by the real prover, as far as it goes. Beyond, the`,
+        'chain is real and the proof is made with a key that can prove anything: to the client, that is the same work.',
+        '',
+        table([['Epochs', 'by proof', 'received', 'by signatures', 'received'], ...rows]),
+        '',
+        `One proof checked in the worker: ${first} with the key made ready for it, which is done once, and ${again} from then on.`,
+        '',
+    ];
 }
 
 /** What came of a client under load. */

@@ -24,6 +24,10 @@ const WASM_FEATURES = ['bulk-memory', 'multivalue', 'mutable-globals', 'nontrapp
 const MAKERS = ['scripts/build.mjs', 'scripts/lib/glue.mjs'].map((name) => join(root, name));
 /** What the wallet's glue is called while it is not yet a part of `wallet.js`. */
 const WALLET_GLUE = 'wallet-core';
+/** The module, while it is not yet a part of `index.js`, that says which keys are shipped. */
+const KEY_TABLE = 'built-in-keys';
+/** The verifying keys that are shipped: `NETWORK.vk`. */
+const KEYS = join(root, 'crate', 'zkp', 'keys');
 /** The modules of the package. */
 const ENTRIES = ['error', 'index', 'worker', 'wallet'];
 
@@ -110,10 +114,14 @@ async function bind(wasm, name, out, dev) {
 /** The TypeScript of `package/`: a file for the page, the worker, the wallet, and the error they share; and the typings. */
 async function wrapper(out) {
     const source = join(root, 'package');
+    const keys = existsSync(KEYS) ? readdirSync(KEYS).filter((name) => name.endsWith('.vk')).sort() : [];
+    const networks = keys.map((name) => name.slice(0, -'.vk'.length));
     const made = [...['core.d.ts', 'types.d.ts'].map((name) => join(out, name)), ...['js', 'd.ts'].map((ending) => join(scratch(out), `${WALLET_GLUE}.${ending}`))];
-    const inputs = [...files(source), ...made, join(root, 'scripts/build.mjs')];
-    const outputs = [...ENTRIES.map((name) => `${name}.js`), 'index.d.ts', 'wallet.d.ts'].map((name) => join(out, name));
+    const inputs = [...files(source), ...made, ...keys.map((name) => join(KEYS, name)), join(root, 'scripts/build.mjs')];
+    const shippedKeys = networks.map((network) => `keys/${network}.js`);
+    const outputs = [...ENTRIES.map((name) => `${name}.js`), 'index.d.ts', 'wallet.d.ts', ...shippedKeys].map((name) => join(out, name));
     await unlessFresh(out, 'wrapper', inputs, outputs, '', async () => {
+        writeKeys(out, networks);
         await step('Checking the types of the wrapper', async () => {
             // The wrapper's own declarations, next to those that came with the cores.
             const rootDirs = [join(source, 'src'), out, scratch(out)];
@@ -134,6 +142,20 @@ async function wrapper(out) {
     });
 }
 
+/** Each network's verifying key as a module of its own, and a table of them for the wrapper. */
+function writeKeys(out, networks) {
+    rmSync(join(out, 'keys'), { recursive: true, force: true });
+    if (networks.length) mkdirSync(join(out, 'keys'));
+    for (const network of networks) {
+        const key = readFileSync(join(KEYS, `${network}.vk`)).toString('base64');
+        writeFileSync(join(out, 'keys', `${network}.js`), `export default '${key}';\n`);
+    }
+    const table = networks.map((network) => `    '${network}': () => import('./keys/${network}.js'),\n`).join('');
+    writeFileSync(join(scratch(out), `${KEY_TABLE}.js`), `export const keys = {\n${table}};\n`);
+    const type = `Partial<Record<import('./types.js').Network, () => Promise<{ default: string }>>>`;
+    writeFileSync(join(scratch(out), `${KEY_TABLE}.d.ts`), `/** Each loads a key, in base64. */\nexport const keys: ${type};\n`);
+}
+
 /** The declarations in `dir` that `names` lead to, with themselves. */
 function reachable(dir, names) {
     const seen = new Set();
@@ -148,13 +170,18 @@ function reachable(dir, names) {
 
 /**
  * One ES module. The core stays a file of its own: page and worker share it, and each has its instance. So does the
- * error: `instanceof` must know it wherever it comes from.
+ * error: `instanceof` must know it wherever it comes from. Keys are loaded only where they are needed.
  */
 async function bundle(input, file, generated) {
     const build = await rolldown({
         input,
-        external: ['./core.js', './error.js'],
-        resolve: { extensionAlias: { '.js': ['.ts', '.js'] }, alias: { [`./${WALLET_GLUE}.js`]: join(generated, `${WALLET_GLUE}.js`) } },
+        external: ['./core.js', './error.js', /^\.\/keys\/.+\.js$/],
+        resolve: {
+            extensionAlias: { '.js': ['.ts', '.js'] },
+            alias: Object.fromEntries([WALLET_GLUE, KEY_TABLE].map((name) => [`./${name}.js`, join(generated, `${name}.js`)])),
+        },
+        // As they stand: where they come from is not where they go.
+        makeAbsoluteExternalsRelative: false,
         platform: 'browser',
         transform: { target: 'es2022' },
         treeshake: true,

@@ -42,7 +42,8 @@ main(async () => {
         // With a liar, the page is told of it alone, and believes it until it has found the others through it: of two
         // that contradict each other, whom it asks first is chance, and a lie against a proven chain does nothing.
         const peers = devnet.liars.length ? devnet.liars : devnet.addresses;
-        server = await serve({ mounts: { '/': pageDir, '/devnet.json': () => ({ network: devnet.network, peers }) }, port: options.port });
+        const { network, verifyingKey } = devnet;
+        server = await serve({ mounts: { '/': pageDir, '/devnet.json': () => ({ network, peers, verifyingKey }) }, port: options.port });
         const died = devnet.exited.then((message) => {
             throw new Failure(message);
         });

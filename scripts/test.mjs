@@ -20,7 +20,7 @@ const SIZE_LIMIT = 650_000;
 const WALLET_SIZE_LIMIT = 150_000;
 const WASM = ['--target', 'wasm32-unknown-unknown'];
 /** The crates that become wasm. */
-const WASM_CRATES = ['pico-sync', 'pico-network', 'pico-sync-client', 'pico-wallet'].flatMap((name) => ['-p', name]);
+const WASM_CRATES = ['pico-sync', 'pico-network', 'pico-zkp', 'pico-sync-client', 'pico-wallet'].flatMap((name) => ['-p', name]);
 const DENY = ['--', '-D', 'warnings'];
 
 /** Name → what it is, and the work. */

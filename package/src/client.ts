@@ -5,6 +5,7 @@ import { PicoSyncError, describe, toPicoSyncError } from './error.js';
 import { EventHub } from './events.js';
 import { Instance } from './instance.js';
 import { Keeper } from './keeper.js';
+import { builtInKey, type BuiltInKey } from './keys.js';
 import { watchPage } from './lifecycle.js';
 import { logSink } from './log.js';
 import { compiledModule } from './module.js';
@@ -62,13 +63,14 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
             if (signal?.aborted) throw new PicoSyncError('aborted', 'The signal was aborted before the client had started.', signal.reason);
         };
         aborted();
-        // Side by side: the one waits for the network, the other for the disk.
+        // Side by side: these wait for the network, that for the disk.
         const opening = ClientStorage.open(options);
+        const loading = builtInKey(options);
         const client = new PicoSyncClient(constructing);
         try {
             const module = await compiledModule();
             aborted();
-            await client.#start(module, await opening, options);
+            await client.#start(module, await opening, await loading, options);
             aborted();
         } catch (error) {
             const failure = toPicoSyncError(error, 'crashed');
@@ -88,7 +90,7 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
         return client;
     }
 
-    async #start(module: WebAssembly.Module, storage: ClientStorage, options: ClientOptions): Promise<void> {
+    async #start(module: WebAssembly.Module, storage: ClientStorage, builtIn: BuiltInKey, options: ClientOptions): Promise<void> {
         this.#keeper = new Keeper(storage, (record) => {
             try {
                 return this.#instance?.call(() => this.#core?.saved(record));
@@ -108,12 +110,15 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
             // A crashed page has no use for an answer any more.
             verify: (job) => this.#worker?.verify(job) ?? Promise.resolve(undefined),
         };
-        const core = instance.call(({ ClientCore }) => ClientCore.create(options, bridge, storage.stored));
+        const core = instance.call(({ ClientCore }) => ClientCore.create(options, bridge, storage.stored, builtIn.bytes));
         this.#core = core;
         const network = instance.call(() => core.network);
-        this.#worker = new VerificationWorker(options?.worker ?? defaultWorker, module, network, (notice) =>
+        // A copy: the page may have a use of its own for those bytes, and workers may have to be started again.
+        const verifyingKey = (options?.verifyingKey ?? builtIn.bytes)?.slice();
+        this.#worker = new VerificationWorker(options?.worker ?? defaultWorker, { module, network, verifyingKey }, (notice) =>
             this.#event({ type: 'worker', at: Date.now(), ...notice }),
         );
+        if (builtIn.problem) this.#event({ type: 'zkp', status: 'unavailable', reason: builtIn.problem, at: Date.now() });
         this.#refresh();
     }
 

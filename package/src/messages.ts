@@ -2,11 +2,21 @@
 
 import type { Network } from './types.js';
 
+/** What a worker needs for its jobs. */
+export type Setup = {
+    /** The compiled module, so that the worker doesn't load and compile it again. */
+    readonly module: WebAssembly.Module;
+    /** Whose rules apply. */
+    readonly network: Network;
+    /** Of that network's election-chain proofs, if there is one. */
+    readonly verifyingKey: Uint8Array | undefined;
+};
+
 /** To the worker. */
 export type Request =
-    /** First, once: the compiled module, so that the worker doesn't load and compile it again, and whose rules apply. */
-    | { type: 'start'; module: WebAssembly.Module; network: Network }
-    /** One job, as the engine encoded it. Jobs are sent one at a time. */
+    /** First, once. */
+    | ({ type: 'start' } & Setup)
+    /** One job, as the core encoded it. Jobs are sent one at a time. */
     | { type: 'verify'; id: number; job: Uint8Array };
 
 /** From the worker. */

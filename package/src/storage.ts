@@ -7,6 +7,7 @@
 import type { RecordName, Saved, Stored } from './core.js';
 import { PicoSyncError, describe } from './error.js';
 import type { Network, UnlistedEvent } from './types.js';
+import { within } from './wait.js';
 
 /** Its name, which nobody else at this origin should use. */
 const DATABASE = 'pico-sync';
@@ -241,25 +242,5 @@ function lockIdentity(network: string): Promise<(() => void) | undefined> {
         );
         // Not permitted here: then there is none to be had.
         held.catch(() => resolve(undefined));
-    });
-}
-
-/** `work`, or a rejection after `ms`; then, should `work` come to an end later, `late` is called. */
-function within<T>(ms: number, work: Promise<T>, late: () => void): Promise<T> {
-    return new Promise((resolve, reject) => {
-        let over = false;
-        const timer = setTimeout(() => {
-            over = true;
-            reject(new Error(`no answer within ${ms / 1000} s`));
-        }, ms);
-        const end = (settle: () => void) => () => {
-            clearTimeout(timer);
-            if (over) late();
-            else settle();
-        };
-        work.then(
-            (value) => end(() => resolve(value))(),
-            (error: unknown) => end(() => reject(error))(),
-        );
     });
 }

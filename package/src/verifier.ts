@@ -1,13 +1,13 @@
 // The page's side of the verification worker: starts it, feeds it, replaces it when it dies.
 
 import { PicoSyncError, describe } from './error.js';
-import type { Reply, Request } from './messages.js';
-import type { Network } from './types.js';
+import type { Reply, Request, Setup } from './messages.js';
 
 /** A worker that has not said that it is ready by then is taken to be unable to start. Milliseconds. */
 const START_TIMEOUT = 10_000;
-/** The longest a job may take. The largest takes about a second on a desktop. Milliseconds. */
-const JOB_TIMEOUT = 60_000;
+/** The longest a job may take. The largest takes about a second on a desktop. The engine waits a little more than twice as
+ *  long: then a job was given to two workers. Milliseconds. */
+const JOB_TIMEOUT = 20_000;
 /** A job that has brought down this many workers is given up. */
 const ATTEMPTS_PER_JOB = 2;
 /** This many deaths of the worker without a finished job between them, and no new one is started. */
@@ -28,8 +28,7 @@ export type WorkerNotice = { status: 'restarted' | 'unavailable'; reason: string
 /** Verifies jobs in a worker for as long as there can be one. */
 export class VerificationWorker {
     readonly #make: () => Worker;
-    readonly #module: WebAssembly.Module;
-    readonly #network: Network;
+    readonly #setup: Setup;
     readonly #notify: (notice: WorkerNotice) => void;
     readonly #waiting: Job[] = [];
     #worker: Worker | undefined;
@@ -41,17 +40,16 @@ export class VerificationWorker {
     #deadline: ReturnType<typeof setTimeout> | undefined;
     #over: 'unavailable' | 'ended' | undefined;
 
-    /** Starts the worker that `make` makes, for the jobs of `network`, without waiting for it. */
-    constructor(make: () => Worker, module: WebAssembly.Module, network: Network, notify: (notice: WorkerNotice) => void) {
+    /** Starts the worker that `make` makes, without waiting for it. */
+    constructor(make: () => Worker, setup: Setup, notify: (notice: WorkerNotice) => void) {
         this.#make = make;
-        this.#module = module;
-        this.#network = network;
+        this.#setup = setup;
         this.#notify = notify;
         this.#start();
     }
 
     /**
-     * Whether the signatures in `bytes` (an encoded job of the engine) hold. `undefined` means that no worker can
+     * Whether the signatures, or the proof, in `bytes` (an encoded job of the core) hold. `undefined` means that no worker can
      * do it, and that the caller has to. Rejects with code `worker` if it brings down workers: better not do it at all.
      */
     verify(bytes: Uint8Array): Promise<boolean | undefined> {
@@ -92,7 +90,7 @@ export class VerificationWorker {
         };
         this.#deadline = setTimeout(() => this.#died(`not ready after ${START_TIMEOUT} ms`), START_TIMEOUT);
         try {
-            this.#post({ type: 'start', module: this.#module, network: this.#network });
+            this.#post({ type: 'start', ...this.#setup });
         } catch (error) {
             this.#died(describe(error));
         }

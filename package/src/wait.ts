@@ -1,4 +1,4 @@
-// How long a caller is willing to wait: until a signal is aborted, or a time is up.
+// How long somebody is willing to wait: a caller, until a signal is aborted or a time is up; or the package itself.
 
 import { PicoSyncError } from './error.js';
 
@@ -45,6 +45,26 @@ export function startLimits({ signal, timeoutMs }: WaitLimits, tooLate: (ms: num
         };
     });
     return { over, clear };
+}
+
+/** `work`, or a rejection after `ms`; then, should `work` come to an end later, `late` is called. */
+export function within<T>(ms: number, work: Promise<T>, late: () => void): Promise<T> {
+    return new Promise((resolve, reject) => {
+        let over = false;
+        const timer = setTimeout(() => {
+            over = true;
+            reject(new Error(`no answer within ${ms / 1000} s`));
+        }, ms);
+        const end = (settle: () => void) => () => {
+            clearTimeout(timer);
+            if (over) late();
+            else settle();
+        };
+        work.then(
+            (value) => end(() => resolve(value))(),
+            (error: unknown) => end(() => reject(error))(),
+        );
+    });
 }
 
 /** An error about an argument. */

@@ -1,11 +1,10 @@
-// The verification worker: signatures are checked here, so that the page stays free.
+// The verification worker: signatures and proofs are checked here, so that the page stays free.
 //
 // Runs the same compiled module as the page, in an instance of its own.
 
 import { PicoSyncError, describe } from './error.js';
 import { Instance } from './instance.js';
-import type { Reply, Request } from './messages.js';
-import type { Network } from './types.js';
+import type { Reply, Request, Setup } from './messages.js';
 
 let instance: Instance | undefined;
 let crash: PicoSyncError | undefined;
@@ -14,10 +13,10 @@ function reply(message: Reply): void {
     postMessage(message);
 }
 
-async function start(module: WebAssembly.Module, network: Network): Promise<void> {
+async function start({ module, network, verifyingKey }: Setup): Promise<void> {
     try {
         const started = await Instance.start(module, (error) => (crash = error));
-        started.call((core) => core.startVerifier(network));
+        started.call((core) => core.startVerifier(network, verifyingKey));
         instance = started;
         reply({ type: 'ready' });
     } catch (error) {
@@ -36,6 +35,6 @@ function verify(id: number, job: Uint8Array): void {
 }
 
 addEventListener('message', ({ data }: MessageEvent<Request>) => {
-    if (data.type === 'start') void start(data.module, data.network);
+    if (data.type === 'start') void start(data);
     else verify(data.id, data.job);
 });

@@ -1,6 +1,6 @@
 // Starts and ends a local network of real Nimiq nodes: the native `pico-node devnet`.
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 import { binary, cargo, notBuilt } from './cargo.mjs';
@@ -15,6 +15,9 @@ export const DEFAULT_ADVERSARY = 'conflicting-election';
 /** Lies that a client answers with a fallback if it believed the liar at first. */
 export const ADVERSARIES_WITH_FALLBACK = ['conflicting-election', 'bad-signature', 'too-few-signers'];
 
+/** How the nodes come by election-chain proofs. */
+const PROOFS = { fixture: '--fixture', simulated: '--simulated-proofs' };
+
 /** Builds the node binary; quick if nothing changed. */
 export function buildNode() {
     return cargo(['build', '--locked', '-p', 'pico-node', '--bin', 'pico-node'], { label: 'node', packages: ['pico-node'] });
@@ -23,14 +26,18 @@ export function buildNode() {
 /**
  * Starts a devnet and waits until it produces blocks.
  *
- * Options: `epochs` prefilled, `transactions` in those (all between the funded account and one other), `nodes`,
- * `blockTime` in ms, `adversary` (a kind of liar to add), `readyMs` (how long it may take), `log` (what the
- * nodes log: a level, or `module=level`) and `onLog` (gets each line of it).
+ * Options: `epochs` prefilled (default 3, or those of the fixture), `transactions` in those (all between the funded account
+ * and one other), `nodes`, `blockTime` in ms, `adversary` (a kind of liar to add), `proofs` (of the election chain; the nodes
+ * serve none unless said otherwise; with `'fixture'` the chain begins with the fixture's epochs, of which there are real
+ * ones; with `'simulated'` they are made with a key that can prove anything), `version` (of the protocol, that the first
+ * election raises the chain to; default 1, or 2 with proofs), `readyMs` (how long it may take), `log` (what
+ * the nodes log: a level, or `module=level`) and `onLog` (gets each line of it).
  *
  * Resolves with
  * - `network`, `head` (number of the last block when it was ready), `pid`;
  * - `addresses` of all peers; of those, `nodes` are honest and `liars` not;
  * - `funded`: `{ address, privateKey }` of an account with 10 million NIM, some for fees and rewards less or more;
+ * - `verifyingKey`: that of simulated proofs, in hex;
  * - `history`: `{ address, transactions }` of the other account in the prefilled transactions, if there are any;
  * - `pay(recipient, luna)`: sends from the funded account, resolves with the hash of the transaction, which is in one
  *   of the next blocks;
@@ -38,13 +45,17 @@ export function buildNode() {
  * - `stop()`, and `exited`, which resolves with a message should it end by itself.
  */
 export async function startDevnet({
-    epochs = 3, transactions = 0, nodes = 3, blockTime = 1000, adversary, readyMs = 120_000, log: filter = 'off', onLog = () => {},
+    proofs, version, epochs = proofs === 'fixture' ? undefined : 3, transactions = 0, nodes = 3, blockTime = 1000, adversary,
+    readyMs = 120_000, log: filter = 'off', onLog = () => {},
 } = {}) {
     const file = binary(env().targetDir, 'pico-node');
     if (!existsSync(file)) throw notBuilt('pico-node');
-    const args = ['devnet', '--json', '--epochs', `${epochs}`, '--nodes', `${nodes}`, '--block-time', `${blockTime}`,
+    const args = ['devnet', '--json', '--nodes', `${nodes}`, '--block-time', `${blockTime}`,
         '--listen', '/ip4/127.0.0.1/tcp/0/ws', '--transactions', `${transactions}`, '--control', '--exit-with-parent', '--log', filter];
     if (adversary) args.push('--adversary', adversary);
+    if (proofs) args.push(PROOFS[proofs]);
+    if (version !== undefined) args.push('--protocol-version', `${version}`);
+    if (epochs !== undefined) args.push('--epochs', `${epochs}`);
 
     const child = start(file, args, { stdio: ['pipe', 'pipe', 'pipe'] });
     // It may end before it has read a command; `exited` tells of that.
@@ -112,6 +123,7 @@ export async function startDevnet({
             head: event.head,
             funded: event.funded,
             history: event.history,
+            verifyingKey: event.verifyingKey && readFileSync(event.verifyingKey).toString('hex'),
             pid: child.pid,
             exited,
             pay: async (recipient, luna) => (await tell({ do: 'pay', recipient, value: Number(luna) })).hash,

@@ -96,7 +96,7 @@ export async function emptyPageMemory(url) {
 }
 
 /** The longest task on the page's main thread. Its `dur` grows with whatever else runs on the machine; `tdur` does not. */
-function longestMainThreadTask({ traceEvents }) {
+export function longestMainThreadTask({ traceEvents }) {
     const page = traceEvents.find(({ name, cat }) => name === 'benchmark' && cat === 'blink.user_timing');
     const tasks = traceEvents.filter(
         ({ name, ph, pid, tid }) => name === 'ThreadControllerImpl::RunTask' && ph === 'X' && pid === page?.pid && tid === page.tid,

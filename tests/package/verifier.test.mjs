@@ -9,6 +9,9 @@ let VerificationWorker;
 before(async () => ({ VerificationWorker } = await wrapperModule('verifier.ts')));
 beforeEach(() => mock.timers.reset());
 
+/** What workers are started with. */
+const SETUP = { module: 'module', network: 'unit-albatross', verifyingKey: new Uint8Array([7]) };
+
 /** Workers that do as `script` says with each message; `workers` lists those that were made. */
 function scripted(script) {
     const workers = [];
@@ -23,7 +26,7 @@ function scripted(script) {
         return worker;
     };
     const notices = [];
-    const verifier = new VerificationWorker(make, 'module', 'unit-albatross', (notice) => notices.push(notice));
+    const verifier = new VerificationWorker(make, SETUP, (notice) => notices.push(notice));
     return { verifier, workers, notices };
 }
 
@@ -36,26 +39,29 @@ const valid = new Uint8Array([1]);
 const invalid = new Uint8Array([0]);
 
 describe('the verification worker', () => {
-    test('gets the module and the network first, then one job at a time', async () => {
+    test('gets the module, the network and its key first, then one job at a time', async () => {
         const log = [];
         const { verifier, notices } = scripted((worker, message) => {
-            log.push(message.type === 'start' ? [message.module, message.network] : message.id);
+            log.push(message.type === 'start' ? message : message.id);
             good(worker, message);
         });
         assert.deepEqual(await Promise.all([valid, invalid, valid].map((job) => verifier.verify(job))), [true, false, true]);
-        assert.deepEqual(log, [['module', 'unit-albatross'], 1, 2, 3]);
+        assert.deepEqual(log, [{ type: 'start', ...SETUP }, 1, 2, 3]);
         assert.deepEqual(notices, []);
         verifier.end();
     });
 
     test('that dies is replaced, and its job done by the next one', async () => {
+        const started = [];
         const { verifier, workers, notices } = scripted((worker, message, nth) => {
+            if (message.type === 'start') started.push(message.verifyingKey);
             if (nth === 1 && message.type === 'verify') queueMicrotask(() => worker.onerror({ message: 'out of memory', preventDefault() {} }));
             else good(worker, message);
         });
         assert.deepEqual(await Promise.all([verifier.verify(valid), verifier.verify(invalid)]), [true, false]);
         assert.equal(workers.length, 2);
         assert.ok(workers[0].terminated);
+        assert.deepEqual(started, [SETUP.verifyingKey, SETUP.verifyingKey]);
         assert.deepEqual(notices, [{ status: 'restarted', reason: 'out of memory' }]);
         verifier.end();
     });
@@ -104,7 +110,7 @@ describe('the verification worker', () => {
     test('that can not be made is done without', async () => {
         const notices = [];
         const make = () => { throw new Error('forbidden by policy'); };
-        const verifier = new VerificationWorker(make, 'module', 'unit-albatross', (notice) => notices.push(notice));
+        const verifier = new VerificationWorker(make, SETUP, (notice) => notices.push(notice));
         assert.equal(await verifier.verify(valid), undefined);
         assert.deepEqual(notices, [{ status: 'unavailable', reason: 'forbidden by policy' }]);
     });
@@ -133,7 +139,7 @@ describe('the verification worker', () => {
         });
         const job = stuck.verifier.verify(valid);
         await new Promise((resolve) => setImmediate(resolve));
-        mock.timers.tick(60_000);
+        mock.timers.tick(20_000);
         assert.equal(await job, true);
         assert.equal(stuck.notices[0].status, 'restarted');
         stuck.verifier.end();

@@ -51,6 +51,26 @@ const ACTIONS: Record<string, string> = {
     resync: 'syncing again',
 };
 
+export type ZkpEvent = Extract<SyncEvent, { type: 'zkp' }>;
+
+/** What became of a proof, in a few words. */
+export function zkp({ status, blockNumber, peerId, ms }: ZkpEvent): string {
+    const number = blockNumber === undefined ? '' : ` block ${integer(blockNumber)}`;
+    const proof = `proof${number && ` of${number}`}`;
+    switch (status) {
+        case 'requested':
+            return `asked for a proof${number && ` beyond${number}`}`;
+        case 'verifying':
+            return `checking the ${proof}`;
+        case 'verified':
+            return `${proof} holds${ms === undefined ? '' : `, checked in ${duration(ms)}`}`;
+        case 'rejected':
+            return `${proof} does not hold`;
+        case 'unavailable':
+            return peerId ? 'has no proof' : 'no proof to be had';
+    }
+}
+
 /** One sentence for an event. Types that this page does not know are shown as they came. */
 export function describe(event: SyncEvent): string {
     switch (event.type) {
@@ -65,7 +85,7 @@ export function describe(event: SyncEvent): string {
         case 'fallback':
             return `from ${event.from} to ${event.to} sync${event.peerId ? `, because of ${shortId(event.peerId)}` : ''}: ${event.reason}`;
         case 'zkp':
-            return `${event.status}${event.blockNumber === undefined ? '' : ` for block ${integer(event.blockNumber)}`}${event.reason ? `: ${event.reason}` : ''}`;
+            return `${event.peerId ? `${shortId(event.peerId)}: ` : ''}${zkp(event)}${event.reason ? `: ${event.reason}` : ''}`;
         case 'trust':
             return `${event.level} through ${event.via}, at block ${integer(event.blockNumber)}`;
         case 'consensus':

@@ -13,6 +13,8 @@ const closeButton = element('close', HTMLButtonElement);
 
 const view = new View();
 let session: Session | undefined;
+/** Of a devnet whose proofs are not made with the network's own keys. */
+let devnetKey: { network: string; key: Uint8Array } | undefined;
 
 /** Ends the client there was, if any, and starts one with what the form says. */
 async function connect(startedAt: number): Promise<void> {
@@ -28,6 +30,7 @@ async function connect(startedAt: number): Promise<void> {
     view.reset();
     const peers = peersList.value.split(/\s+/).filter(Boolean);
     const options: ClientOptions = { network: network.value as Network, mode: mode.value as SyncMode };
+    if (devnetKey && network.value === devnetKey.network) options.verifyingKey = devnetKey.key;
     if (peers.length) options.peers = peers;
     await mine.run(options);
 }
@@ -37,9 +40,11 @@ async function loadDevnet(): Promise<void> {
     try {
         const response = await fetch('/devnet.json');
         if (!response.ok) return;
-        const devnet = (await response.json()) as { network: string; peers: string[] };
+        const devnet = (await response.json()) as { network: string; peers: string[]; verifyingKey?: string };
         network.value = devnet.network;
         peersList.value = devnet.peers.join('\n');
+        const digits = devnet.verifyingKey?.match(/../g);
+        if (digits) devnetKey = { network: devnet.network, key: Uint8Array.from(digits, (two) => parseInt(two, 16)) };
     } catch (error) {
         console.info('no devnet here, using the main network:', error);
     }

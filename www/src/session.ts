@@ -2,6 +2,8 @@
 
 import { PicoSyncClient, type ClientOptions, type ClientState, type SyncEvent } from 'pico-sync-client';
 
+import type { ZkpEvent } from './format.js';
+
 export type PeerRow = {
     peerId: string;
     address: string;
@@ -28,6 +30,8 @@ export class Session {
     error?: unknown;
     fallbacks = 0;
     trustVia?: string;
+    /** What was last heard of election-chain proofs. */
+    zkp?: ZkpEvent;
     readonly milestones = new Map<Milestone, number>();
     readonly peers = new Map<string, PeerRow>();
     /** Newest last. */
@@ -121,6 +125,9 @@ export class Session {
             case 'fallback':
                 this.fallbacks += 1;
                 this.trustVia = undefined;
+                break;
+            case 'zkp':
+                this.zkp = event;
                 break;
             case 'trust':
                 this.trustVia = event.via;

@@ -1,7 +1,7 @@
 // Draws a session. Every function here sets what changed and leaves the rest alone, so that text stays
 // selectable and a screen reader is not interrupted by a page that redraws itself.
 
-import { age, bytes, clock, describe, duration, hostOf, integer, shortHash, shortId } from './format.js';
+import { age, bytes, clock, describe, duration, hostOf, integer, shortHash, shortId, zkp } from './format.js';
 import type { PeerRow, Session } from './session.js';
 
 /** The element with that id, which `index.html` is known to have. */
@@ -91,7 +91,7 @@ export class View {
         this.#events(session);
     }
 
-    #status({ state, error, milestones, trustVia, fallbacks }: Session): void {
+    #status({ state, error, milestones, trustVia, zkp: proof, fallbacks }: Session): void {
         const consensus = error === undefined ? (state?.consensus ?? 'connecting') : 'failed';
         html('status').dataset.state = consensus;
         const light = state?.syncer === 'light' && consensus !== 'closed' ? ', light sync' : '';
@@ -112,6 +112,9 @@ export class View {
         setText(html('trust'), adopted ? state.trust : '–');
         const fell = fallbacks ? ` · ${fallbacks} fallback${fallbacks > 1 ? 's' : ''} to light sync` : '';
         setText(html('trust-how'), (adopted ? (VIA[trustVia ?? 'peers'] ?? `Through ${trustVia}`) : 'Nothing adopted yet') + fell);
+        html('zkp').dataset.status = proof?.status ?? '';
+        html('zkp').title = proof?.reason ?? '';
+        setText(html('zkp'), proof ? `Zero-knowledge: ${zkp(proof)}` : '');
     }
 
     #heads({ state, milestones }: Session): void {
@@ -178,6 +181,7 @@ export class View {
                 make('span', { class: 'text' }, describe(event)),
             );
             if (event.type === 'macro-sync') line.dataset.outcome = event.outcome;
+            if (event.type === 'zkp') line.dataset.status = event.status;
             this.#log.prepend(line);
         }
         while (this.#log.childElementCount > events.length) this.#log.lastElementChild?.remove();

@@ -13,6 +13,7 @@ mod check;
 pub mod error;
 pub mod event;
 pub mod options;
+pub mod proof;
 pub mod value;
 
 #[cfg(target_family = "wasm")]

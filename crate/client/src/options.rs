@@ -7,6 +7,7 @@ use log::LevelFilter;
 use nimiq_primitives::{networks::NetworkId, policy::Policy};
 use pico_network::{AddressError, Multiaddr, PeerId, validate_multiaddr};
 use pico_sync::{Anchor, NetworkParams};
+use pico_zkp::VerifyingKey;
 
 use crate::{
     check::{Problems, choice, decode_hash, not_one_of, whole},
@@ -42,8 +43,6 @@ const MAX_ADDRESSES: usize = 256;
 const DEFAULT_MIN_PEERS: usize = 3;
 /// Peers held, unless said otherwise.
 const DEFAULT_DESIRED_PEERS: usize = 8;
-/// Larger than any verifying key there is, in bytes.
-const MAX_VERIFYING_KEY: usize = 64 * 1024;
 
 /// How to sync.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -71,6 +70,8 @@ pub struct Options {
     pub desired_peers: usize,
     /// Trusted start in place of the built-in one.
     pub checkpoint: Option<Anchor>,
+    /// Key of the network's election-chain proofs, in place of the built-in one.
+    pub verifying_key: Option<VerifyingKey>,
     /// What is logged at first.
     pub log_level: LevelFilter,
 }
@@ -141,7 +142,6 @@ impl Options {
             &[("indexeddb", ()), ("memory", ())],
             problems,
         );
-        verifying_key(value.get("verifyingKey"), problems);
         foreign("worker", value.get("worker"), "not a function", problems);
         foreign("logger", value.get("logger"), "not a function", problems);
         foreign(
@@ -169,6 +169,7 @@ impl Options {
             min_peers,
             desired_peers,
             checkpoint: checkpoint(value.get("checkpoint"), problems),
+            verifying_key: verifying_key(value.get("verifyingKey"), network, problems),
             log_level: choice("logLevel", value.get("logLevel"), &LEVELS, problems)
                 .unwrap_or(LevelFilter::Warn),
         }
@@ -352,17 +353,34 @@ fn checkpoint(value: &Value, problems: &mut Problems) -> Option<Anchor> {
     })
 }
 
-fn verifying_key(value: &Value, problems: &mut Problems) {
-    match value {
-        Value::Absent => {}
-        // Proofs are not used yet, signatures take their place: the key is fine but has no effect.
-        Value::Bytes(key) if (1..=MAX_VERIFYING_KEY).contains(&key.len()) => {}
-        other => problems.invalid(
-            "verifyingKey",
-            other,
-            "not a Uint8Array with a verifying key",
-        ),
+fn verifying_key(
+    value: &Value,
+    network: &NetworkParams,
+    problems: &mut Problems,
+) -> Option<VerifyingKey> {
+    let bytes = match value {
+        Value::Absent => return None,
+        Value::Bytes(bytes) => bytes,
+        other => {
+            problems.invalid("verifyingKey", other, "not a Uint8Array");
+            return None;
+        }
+    };
+    parse_key(bytes, network)
+        .map_err(|why| problems.add(format!("verifyingKey: {value}: {why}")))
+        .ok()
+}
+
+/// The key of `network`'s election-chain proofs in `bytes`; else what is wrong with them.
+///
+/// # Errors
+/// If they are no key, or one of another network.
+pub fn parse_key(bytes: &[u8], network: &NetworkParams) -> Result<VerifyingKey, String> {
+    let key = VerifyingKey::from_bytes(bytes).map_err(|error| error.to_string())?;
+    if key.network() != network.network_id as u8 {
+        return Err(format!("it is of another network than {}", network.name));
     }
+    Ok(key)
 }
 
 fn foreign(option: &str, value: &Value, why: &str, problems: &mut Problems) {

@@ -4,6 +4,7 @@
 
 use pico_sync::{
     BlockRef, ConsensusState, Outcome, Snapshot, SyncEvent, SyncerKind, TimedEvent, Trust,
+    TrustSource, ZkpStatus,
 };
 use pico_sync_client::event::{ClientState, NetworkEvent, Peer, Timed};
 use serde_json::{Value, json};
@@ -68,6 +69,62 @@ fn events_of_the_engine() {
     assert_eq!(
         value(&TimedEvent { at: 7, event }),
         json!({"at": 7, "type": "macro-block", "blockNumber": 232, "hash": "00", "epoch": 1, "election": false, "trust": "optimistic"})
+    );
+    let event = SyncEvent::Trust {
+        level: Trust::Verified,
+        via: TrustSource::Zkp,
+        block_number: 456,
+    };
+    assert_eq!(
+        value(&TimedEvent { at: 7, event }),
+        json!({"at": 7, "type": "trust", "level": "verified", "via": "zkp", "blockNumber": 456})
+    );
+}
+
+#[test]
+fn events_of_proofs() {
+    let zkp = |status, ms, reason: Option<&str>| SyncEvent::Zkp {
+        status,
+        block_number: Some(456),
+        peer_id: Some("12D3".to_owned()),
+        ms,
+        reason: reason.map(str::to_owned),
+    };
+    let cases = [
+        (
+            zkp(ZkpStatus::Requested, None, None),
+            json!({"status": "requested"}),
+        ),
+        (
+            zkp(ZkpStatus::Verifying, None, None),
+            json!({"status": "verifying"}),
+        ),
+        (
+            zkp(ZkpStatus::Verified, Some(412), None),
+            json!({"status": "verified", "ms": 412}),
+        ),
+        (
+            zkp(ZkpStatus::Rejected, None, Some("no proof")),
+            json!({"status": "rejected", "reason": "no proof"}),
+        ),
+    ];
+    for (event, mut expected) in cases {
+        expected["at"] = json!(7);
+        expected["type"] = json!("zkp");
+        expected["blockNumber"] = json!(456);
+        expected["peerId"] = json!("12D3");
+        assert_eq!(value(&TimedEvent { at: 7, event }), expected);
+    }
+    let event = SyncEvent::Zkp {
+        status: ZkpStatus::Unavailable,
+        block_number: None,
+        peer_id: None,
+        ms: None,
+        reason: Some("no verifying key".to_owned()),
+    };
+    assert_eq!(
+        value(&TimedEvent { at: 7, event }),
+        json!({"at": 7, "type": "zkp", "status": "unavailable", "reason": "no verifying key"})
     );
 }
 

@@ -8,10 +8,18 @@ use pico_sync_client::{
     options::{Mode, Options, log_level, multiaddr, peer_id},
     value::Value,
 };
+use pico_zkp::{VerifyingKey, simulator::Trapdoor};
 
 const WEBSOCKET: &str = "/ip4/127.0.0.1/tcp/9100/ws";
 const WEBRTC: &str =
     "/ip4/1.2.3.4/udp/9/webrtc-direct/certhash/uEiDDq4_xNyDorZBH3TlGazyJdOWSwvo4PUo5YHFMrvDE8g";
+
+/// The id of that network, as blocks have it.
+const UNIT_ALBATROSS: u8 = 7;
+
+fn key(network: u8) -> VerifyingKey {
+    Trapdoor::chain(1, network, 328).verifying_key()
+}
 
 fn text(value: &str) -> Value {
     Value::Text(value.to_owned())
@@ -42,6 +50,7 @@ fn nothing_given_means_defaults() {
         assert!(options.verify_in_background);
         assert_eq!((options.min_peers, options.desired_peers), (3, 8));
         assert_eq!(options.checkpoint, None);
+        assert_eq!(options.verifying_key, None);
         assert_eq!(options.log_level, LevelFilter::Warn);
     }
 }
@@ -60,7 +69,7 @@ fn every_option_is_taken() {
         ("desiredPeers", Value::Number(2.0)),
         ("transports", texts(&["webrtc", "websocket"])),
         ("storage", text("indexeddb")),
-        ("verifyingKey", Value::Bytes(vec![1; 100])),
+        ("verifyingKey", Value::Bytes(key(UNIT_ALBATROSS).to_bytes())),
         ("logLevel", text("off")),
         ("worker", Value::Foreign),
         ("logger", Value::Foreign),
@@ -80,6 +89,7 @@ fn every_option_is_taken() {
     assert_eq!(options.mode, Mode::Light);
     assert!(!options.verify_in_background);
     assert_eq!((options.min_peers, options.desired_peers), (1, 2));
+    assert_eq!(options.verifying_key, Some(key(UNIT_ALBATROSS)));
     assert_eq!(options.log_level, LevelFilter::Off);
     let checkpoint = options.checkpoint.unwrap();
     assert_eq!(checkpoint.block_number, 328);
@@ -136,6 +146,16 @@ fn bad_values_are_named() {
         ("checkpoint", Value::Number(1.0), "1"),
         ("verifyingKey", text("key"), "'key'"),
         ("verifyingKey", Value::Bytes(Vec::new()), "Uint8Array(0)"),
+        (
+            "verifyingKey",
+            Value::Bytes(vec![1; 3048]),
+            "Uint8Array(3048)",
+        ),
+        (
+            "verifyingKey",
+            Value::Bytes(key(UNIT_ALBATROSS).to_bytes()),
+            "another network than main-albatross",
+        ),
         ("logLevel", text("loud"), "'loud'"),
         ("worker", text("worker.js"), "'worker.js'"),
         ("logger", Value::Bool(true), "true"),

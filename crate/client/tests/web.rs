@@ -28,7 +28,7 @@ fn bridge() -> Bridge {
 }
 
 fn refusal(options: &str) -> (String, String) {
-    let error = ClientCore::create(&eval(options), &bridge(), &JsValue::UNDEFINED)
+    let error = ClientCore::create(&eval(options), &bridge(), &JsValue::UNDEFINED, None)
         .err()
         .expect("refused");
     (
@@ -60,6 +60,7 @@ fn options_are_read_from_javascript() {
         ("{ peers: [{}] }", "peers"),
         ("{ checkpoint: { blockNumber: 1 } }", "checkpoint.hash"),
         ("{ verifyingKey: [1, 2] }", "verifyingKey"),
+        ("{ verifyingKey: new Uint8Array(9) }", "verifyingKey"),
         ("{ minPeers: 1n }", "minPeers"),
         ("{ mode: Symbol('pico') }", "mode"),
     ] {
@@ -76,6 +77,7 @@ fn what_a_getter_throws_is_passed_on() {
         &eval("{ get mode() { throw new RangeError('mine') } }"),
         &bridge(),
         &JsValue::UNDEFINED,
+        None,
     );
     let error = error.err().expect("refused");
     assert_eq!(
@@ -86,11 +88,13 @@ fn what_a_getter_throws_is_passed_on() {
 
 #[wasm_bindgen_test]
 fn jobs_that_are_none_are_refused() {
-    start_verifier("unit-albatross").unwrap();
-    start_verifier("unit-albatross").unwrap();
-    assert!(start_verifier("main-albatross").is_err());
-    assert!(start_verifier("moon").is_err());
-    for job in [&[][..], &[0], &[0xff; 64], &[1; 4096]] {
+    assert!(verify_job(&[]).is_err());
+    // A key that is none: proofs are refused, signatures can be checked all the same.
+    start_verifier("unit-albatross", Some(vec![7; 9])).unwrap();
+    start_verifier("unit-albatross", None).unwrap();
+    assert!(start_verifier("main-albatross", None).is_err());
+    assert!(start_verifier("moon", None).is_err());
+    for job in [&[][..], &[0], &[0; 64], &[1; 64], &[1; 444], &[0xff; 64]] {
         let error = verify_job(job).unwrap_err();
         assert_eq!(get(&error, "code"), JsValue::from_str("worker"));
     }
@@ -107,7 +111,7 @@ async fn rejection(promise: Promise) -> String {
 #[wasm_bindgen_test]
 async fn questions_are_answered_with_promises() {
     let options = eval("{ network: 'unit-albatross', peers: [] }");
-    let core = ClientCore::create(&options, &bridge(), &JsValue::UNDEFINED).unwrap();
+    let core = ClientCore::create(&options, &bridge(), &JsValue::UNDEFINED, None).unwrap();
 
     // What is wrong with an argument is a rejection, or thrown where there is no promise.
     let wrong = eval("[5n, {}, 'nobody']");

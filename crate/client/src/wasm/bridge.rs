@@ -1,7 +1,10 @@
 //! What the wrapper does for the core.
 
 use js_sys::{Promise, Uint8Array};
+use serde::Serialize;
 use wasm_bindgen::prelude::*;
+
+use super::convert;
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
@@ -9,7 +12,7 @@ const TYPES: &str = r#"
 export interface Bridge {
     event(event: SyncEvent | UnlistedEvent): void;
     log(level: LogRecord['level'], target: string, message: string): void;
-    /** Whether the signatures in an encoded job hold; `undefined` if the core has to find out itself. */
+    /** Whether the signatures, or the proof, in an encoded job hold; `undefined` if the core has to find out itself. */
     verify(job: Uint8Array): Promise<boolean | undefined>;
 }
 "#;
@@ -32,4 +35,13 @@ extern "C" {
     /// Has a job done by the verification worker.
     #[wasm_bindgen(method, catch)]
     pub fn verify(this: &Bridge, job: Uint8Array) -> Result<Promise, JsValue>;
+}
+
+impl Bridge {
+    /// Hands out an event that this side has to tell of.
+    pub(super) fn tell(&self, event: &impl Serialize) {
+        if let Err(error) = self.event(&convert::to_js(event)) {
+            log::error!("the wrapper did not take an event: {error:?}");
+        }
+    }
 }

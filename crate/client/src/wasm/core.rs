@@ -5,7 +5,9 @@ use std::sync::Arc;
 use futures::{FutureExt, future::Shared};
 use js_sys::{Promise, Reflect};
 use pico_network::{Config, ConfigError, DialError, Keypair, Network};
-use pico_sync::{Clock, Consensus, Handle, NetworkParams, SyncConfig, SyncMode, query::Queries};
+use pico_sync::{
+    Clock, Consensus, Handle, NetworkParams, ProofConfig, SyncConfig, SyncMode, query::Queries,
+};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
@@ -19,6 +21,7 @@ use crate::{
     error::{ClientError, ErrorCode},
     event::{ClientState, Peer},
     options::{self, Mode, Options},
+    proof::Checks,
 };
 
 /// One client. An instance of the wasm has one at most: the rules of its network are global to it.
@@ -35,7 +38,8 @@ pub struct ClientCore {
 
 #[wasm_bindgen]
 impl ClientCore {
-    /// Checks `options` and starts a client that goes on from what an earlier one has `stored`.
+    /// Checks `options` and starts a client that goes on from what an earlier one has `stored`. `key` is the
+    /// network's built-in key of election-chain proofs, if it has one and `options` bring none.
     ///
     /// # Errors
     /// `invalid-options` and `unsupported`, naming the values.
@@ -43,10 +47,11 @@ impl ClientCore {
         #[wasm_bindgen(unchecked_param_type = "ClientOptions | undefined")] options: &JsValue,
         bridge: &Bridge,
         #[wasm_bindgen(unchecked_param_type = "Stored | undefined")] stored: &JsValue,
+        key: Option<Vec<u8>>,
     ) -> Result<ClientCore, JsValue> {
         let options = Options::parse(&convert::options(options)?)?;
         logger::install(bridge, options.log_level);
-        Ok(Self::start(options, bridge, stored)?)
+        Ok(Self::start(options, bridge, stored, key)?)
     }
 
     /// The network that this client joined.
@@ -174,7 +179,12 @@ impl ClientCore {
         &self.queries
     }
 
-    fn start(options: Options, bridge: &Bridge, stored: &JsValue) -> Result<Self, ClientError> {
+    fn start(
+        options: Options,
+        bridge: &Bridge,
+        stored: &JsValue,
+        built_in: Option<Vec<u8>>,
+    ) -> Result<Self, ClientError> {
         let params = options.network;
         if !params.install_policy() {
             let message = format!("this instance serves another network than {}", params.name);
@@ -200,6 +210,12 @@ impl ClientCore {
                     .saturating_add_signed(network.clock_offset())
             })
         };
+        let key = options.verifying_key.or_else(|| {
+            let key = options::parse_key(&built_in?, params);
+            // A file of the package that is damaged on the way: no reason to do without a client.
+            key.map_err(|why| log::error!("the built-in verifying key: {why}"))
+                .ok()
+        });
         let config = SyncConfig {
             mode: match options.mode {
                 Mode::Pico => SyncMode::Pico,
@@ -209,9 +225,11 @@ impl ClientCore {
             min_peers: options.min_peers,
             anchor: options.checkpoint,
             restored: stored.chain,
-            proofs: None,
+            proofs: key.as_ref().map(|key| ProofConfig {
+                anchor_number: key.anchor_number(),
+            }),
         };
-        let verifier = Arc::new(WorkerVerifier::new(bridge));
+        let verifier = Arc::new(WorkerVerifier::new(bridge, clock.clone(), Checks::new(key)));
         let (engine, handle) =
             Consensus::new(network.clone(), verifier, clock.clone(), params, config);
         let queries = engine.queries();

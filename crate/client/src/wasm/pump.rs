@@ -7,10 +7,9 @@ use futures::{
 };
 use pico_network::{NetworkNotice, NoticeStream};
 use pico_sync::{Clock, ConsensusState, SyncEvent, TimedEvent};
-use serde::Serialize;
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 
-use super::{bridge::Bridge, convert};
+use super::bridge::Bridge;
 use crate::event::{NetworkEvent, Timed};
 
 /// Resolves when the last event is out.
@@ -69,7 +68,7 @@ impl Pump {
     fn engine_event(&self, event: Option<Result<TimedEvent, BroadcastStreamRecvError>>) -> bool {
         match event {
             Some(Ok(event)) => {
-                self.hand_out(&event);
+                self.bridge.tell(&event);
                 event.event
                     != SyncEvent::Consensus {
                         state: ConsensusState::Closed,
@@ -93,16 +92,10 @@ impl Pump {
     }
 
     fn network_event(&self, event: NetworkEvent) -> bool {
-        self.hand_out(&Timed {
+        self.bridge.tell(&Timed {
             at: self.clock.now_ms(),
             event,
         });
         true
-    }
-
-    fn hand_out(&self, event: &impl Serialize) {
-        if let Err(error) = self.bridge.event(&convert::to_js(event)) {
-            log::error!("the wrapper did not take an event: {error:?}");
-        }
     }
 }

@@ -9,7 +9,7 @@ use pico_sync::{
 };
 use wasm_bindgen::prelude::*;
 
-use super::{bridge::Bridge, convert};
+use super::bridge::Bridge;
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
@@ -57,9 +57,7 @@ impl Stored {
                 block_number: None,
             };
             let at = clock.now_ms();
-            if let Err(error) = bridge.event(&convert::to_js(&TimedEvent { at, event })) {
-                log::error!("the wrapper did not take an event: {error:?}");
-            }
+            bridge.tell(&TimedEvent { at, event });
         };
         let identity = bytes(stored, "identity").and_then(|secret| {
             let identity = identity_from_secret(&secret);

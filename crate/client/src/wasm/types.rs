@@ -21,7 +21,7 @@ export interface LogRecord { level: Exclude<LogLevel, 'off'>; target: string; me
 export type Trust =
     /** Adopted from peers with the minimal checks of pico macro sync. */
     | 'optimistic'
-    /** Proven from genesis or a pinned election block by validator signatures. */
+    /** Proven from genesis or a pinned election block, by ZKP or by validator signatures. */
     | 'verified';
 
 /** All optional; properties that are not listed here are ignored. */
@@ -46,7 +46,8 @@ export interface ClientOptions {
     storage?: 'indexeddb' | 'memory';
     /** Trusted start for light sync and background verification, in place of the built-in one. */
     checkpoint?: { blockNumber: number; hash: string };
-    /** Verifying key of the network's election-chain proof. Has no effect in this build, which verifies by signatures. */
+    /** Verifying key of the network's election-chain proof, in place of the built-in one: a file `<network>.vk` as
+     *  `pico-node setup` writes it. Networks without a key are verified by signatures. */
     verifyingKey?: Uint8Array;
     /** Makes the verification worker, for pages whose bundler or CSP needs its own. */
     worker?: () => Worker;
@@ -123,10 +124,10 @@ export type SyncEvent = { at: number } & (
 export type UnlistedEvent = { at: number } & (
     /** An address could not be reached. */
     | { type: 'dial-failed'; address: string; reason: string }
-    /** The verification worker died and was replaced, or can't be had: then signatures are checked on the thread of
-     *  the client, which is busy for longer at a time. */
+    /** The verification worker died and was replaced, or can't be had: then signatures and proofs are checked on the
+     *  thread of the client, which is busy for longer at a time. */
     | { type: 'worker'; status: 'restarted' | 'unavailable'; reason: string }
-    /** A signature was checked on the thread of the client. */
+    /** A signature or a proof was checked on the thread of the client. */
     | { type: 'verified-in-place'; reason: string }
     /** What an earlier run had stored is in use again, or of no use; or nothing can be stored. A restored chain ends, or
      *  trust starts, at `blockNumber`. */
