@@ -443,3 +443,7 @@ fn product(a: &[u32], b: &[u32]) -> Vec<u32> {
     }
     result
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;

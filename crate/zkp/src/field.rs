@@ -17,6 +17,7 @@ const MASK: u64 = (1 << LIMB_BITS) - 1;
 
 /// An element, below the modulus, times 2^756 (Montgomery form).
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub(crate) struct Fp(pub(crate) [u32; LIMBS]);
 
 impl Fp {

@@ -85,7 +85,7 @@ impl Curve {
         result
     }
 
-    fn frobenius_map(&self, value: &Element) -> Element {
+    pub(crate) fn frobenius_map(&self, value: &Element) -> Element {
         let mut result = ZERO;
         for i in 0..self.k {
             result[i] = self.modulus.mul(&value[i], &self.frobenius[i]);
