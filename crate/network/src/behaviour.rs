@@ -12,9 +12,7 @@ use libp2p::{
 
 use crate::{
     discovery::{self, behaviour::Shared, contact::SignedPeerContact},
-    gate,
-    gossip::{self, Gossipsub},
-    limits,
+    gate, gossip, limits,
     reqres::codec::{Budget, Codec},
 };
 
@@ -25,19 +23,18 @@ pub(crate) struct Behaviour {
     pub(crate) gate: gate::Behaviour,
     limits: connection_limits::Behaviour,
     pub(crate) discovery: discovery::behaviour::Behaviour,
-    pub(crate) gossip: Gossipsub,
+    pub(crate) gossip: gossip::behaviour::Behaviour,
     ping: ping::Behaviour,
     pub(crate) requests: request_response::Behaviour<Codec>,
 }
 
 impl Behaviour {
-    /// Fails only if the constants of this crate contradict each other.
     pub(crate) fn new(
         peer_id: PeerId,
         shared: Arc<Shared>,
         kept: Vec<SignedPeerContact>,
         max_connections: u32,
-    ) -> Result<Self, String> {
+    ) -> Self {
         let connection_limits = ConnectionLimits::default()
             .with_max_pending_incoming(Some(limits::MAX_PENDING_INCOMING))
             .with_max_pending_outgoing(Some(limits::MAX_PENDING_OUTGOING))
@@ -57,13 +54,13 @@ impl Behaviour {
                 .with_request_timeout(limits::REQUEST_TIMEOUT)
                 .with_max_concurrent_streams(limits::MAX_REQUEST_STREAMS),
         );
-        Ok(Self {
+        Self {
             gate: gate::Behaviour::default(),
             limits: connection_limits::Behaviour::new(connection_limits),
             discovery: discovery::behaviour::Behaviour::new(shared, kept),
-            gossip: gossip::behaviour(peer_id)?,
+            gossip: gossip::behaviour::Behaviour::new(peer_id),
             ping: ping::Behaviour::new(ping),
             requests,
-        })
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! What handles ask the swarm task to do.
 
-use libp2p::{Multiaddr, PeerId, gossipsub::MessageAcceptance, request_response::InboundRequestId};
+use libp2p::{Multiaddr, PeerId, request_response::InboundRequestId};
 use nimiq_network_interface::{
-    network::CloseReason,
+    network::{CloseReason, MsgAcceptance},
     peer_info::Services,
     request::{RequestError, RequestType},
 };
@@ -80,7 +80,7 @@ pub(crate) enum Feedback {
     /// Whether a gossip message is acceptable.
     Validated {
         id: GossipId,
-        acceptance: MessageAcceptance,
+        acceptance: MsgAcceptance,
     },
     /// A gossip message that can't be decoded.
     Undecodable {

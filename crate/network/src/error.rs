@@ -104,6 +104,9 @@ pub enum Violation {
     /// Gossip that can't be decoded, or is larger than its topic allows, again and again.
     #[error("malformed gossip on topic {0}")]
     MalformedGossip(String),
+    /// What is no gossip at all on a stream for gossip, again and again.
+    #[error("malformed gossip")]
+    MalformedGossipStream,
 }
 
 impl Violation {

@@ -193,8 +193,7 @@ impl Network {
             Arc::clone(&shared),
             config.contacts.contacts,
             config.max_connections,
-        )
-        .map_err(ConfigError::Transport)?;
+        );
         let swarm = Swarm::new(
             transport,
             behaviour,

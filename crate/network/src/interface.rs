@@ -1,7 +1,7 @@
 //! [`Network`] as the engine sees it: the trait of the `nimiq-network-interface` crate.
 
 use futures::{StreamExt, stream::BoxStream};
-use libp2p::{Multiaddr, PeerId, gossipsub::MessageAcceptance, request_response::InboundRequestId};
+use libp2p::{Multiaddr, PeerId, request_response::InboundRequestId};
 use nimiq_network_interface::{
     network::{CloseReason, MsgAcceptance, Network as NetworkInterface, SubscribeEvents, Topic},
     peer_info::{PeerInfo, Services},
@@ -266,11 +266,6 @@ impl NetworkInterface for Network {
     }
 
     fn validate_message<T: Topic + Sync>(&self, id: GossipId, acceptance: MsgAcceptance) {
-        let acceptance = match acceptance {
-            MsgAcceptance::Accept => MessageAcceptance::Accept,
-            MsgAcceptance::Ignore => MessageAcceptance::Ignore,
-            MsgAcceptance::Reject => MessageAcceptance::Reject,
-        };
         self.feedback().send(Feedback::Validated { id, acceptance });
     }
 

@@ -233,27 +233,100 @@ pub const MAX_RATE_COUNTERS: usize = 4096;
 
 // --- Gossip ---------------------------------------------------------------------------------------
 
+/// Names of the gossip protocol, the one that is liked best first (*protocol*).
+pub const GOSSIP_PROTOCOLS: [&str; 3] = ["/meshsub/1.2.0", "/meshsub/1.1.0", "/meshsub/1.0.0"];
+
 /// Largest gossip RPC (*protocol*: 1 MiB).
 pub const MAX_GOSSIP_BYTES: usize = nimiq_network_interface::network::MIN_SUPPORTED_MSG_SIZE;
 
 /// Gossip heartbeat (*protocol*).
 pub const GOSSIP_HEARTBEAT: Duration = Duration::from_millis(700);
 
-/// Peers of a topic's mesh below which more are added (*protocol*). The other mesh numbers are
-/// libp2p's defaults.
+/// Peers of a topic's mesh below which more are added (*protocol*).
 pub const GOSSIP_MESH_LOW: usize = 3;
 
-/// Topics one peer may subscribe to, and subscriptions in one message. A node has about ten.
+/// … up to this number (*protocol*).
+pub const GOSSIP_MESH_SIZE: usize = 6;
+
+/// Peers of a topic's mesh above which some are let go, and others don't get in (*protocol*).
+pub const GOSSIP_MESH_HIGH: usize = 12;
+
+/// Peers of a topic's mesh that we have dialled, if there are so many (*protocol*): however many
+/// come to us, they don't have us to themselves.
+pub const GOSSIP_MESH_DIALLED: usize = 2;
+
+/// How long a peer that was let go from a mesh stays out of it (*protocol*).
+pub const GOSSIP_BACKOFF: Duration = Duration::from_secs(60);
+
+/// … and how long if that is because we unsubscribe (*protocol*).
+pub const GOSSIP_UNSUBSCRIBE_BACKOFF: Duration = Duration::from_secs(10);
+
+/// The longest such time that a peer can ask for.
+pub const MAX_GOSSIP_BACKOFF: Duration = Duration::from_secs(3600);
+
+/// What we add to such a time. Nodes punish those who are back too early, by their clock.
+pub const GOSSIP_BACKOFF_SLACK: Duration = Duration::from_secs(2);
+
+/// Such times remembered; the one that was set first makes room.
+pub const MAX_GOSSIP_BACKOFFS: usize = 1024;
+
+/// How long a message is known, so that it isn't taken for a new one (*protocol*).
+pub const GOSSIP_SEEN_TIME: Duration = Duration::from_secs(60);
+
+/// Messages known; the oldest makes room.
+pub const MAX_GOSSIP_SEEN: usize = 16 * 1024;
+
+/// How long a message waits for somebody to say whether it is acceptable. After that, everybody has it.
+pub const GOSSIP_PENDING_TIME: Duration = Duration::from_secs(5);
+
+/// Messages that wait for that, and the bytes of them all; the oldest makes room.
+pub const MAX_GOSSIP_PENDING: usize = 1024;
+/// See [`MAX_GOSSIP_PENDING`].
+pub const MAX_GOSSIP_PENDING_BYTES: usize = 8 * MAX_GOSSIP_BYTES;
+
+/// How long a peer may take to send a message that it said it has (*protocol*). After that, another
+/// one is asked.
+pub const GOSSIP_ANSWER_TIME: Duration = Duration::from_secs(3);
+
+/// Messages that one peer is asked for at once.
+pub const MAX_GOSSIP_ASKED: usize = 64;
+
+/// Answers of ours that one peer can cause from one heartbeat to the next.
+pub const MAX_GOSSIP_REPLIES: usize = 32;
+
+/// Messages that one peer said to have already and that are remembered.
+pub const MAX_GOSSIP_UNWANTED: usize = 64;
+
+/// Wrong messages after which a peer is not listened to; one is forgiven every so many heartbeats.
+pub const MAX_GOSSIP_REJECTED: u32 = 8;
+/// See [`MAX_GOSSIP_REJECTED`].
+pub const GOSSIP_FORGIVING_BEATS: u32 = 16;
+
+/// Topics one peer may be subscribed to. A node has about ten.
 pub const MAX_GOSSIP_TOPICS_PER_PEER: usize = 128;
+
+/// Name of a topic, in bytes.
+pub const MAX_GOSSIP_TOPIC_BYTES: usize = 256;
 
 /// Topics we can subscribe to.
 pub const MAX_OWN_TOPICS: usize = 64;
 
+/// Things said in one gossip RPC. What is beyond that is not looked at.
+pub const MAX_GOSSIP_ITEMS_PER_RPC: usize = 1024;
+
 /// Messages in one gossip RPC.
 pub const MAX_GOSSIP_MESSAGES_PER_RPC: usize = 256;
 
-/// Gossip messages queued for one slow peer.
+/// Messages named at once.
+pub const MAX_GOSSIP_IDS_PER_ITEM: usize = 128;
+
+/// Streams that each side can open on one connection, one after the other.
+pub const MAX_GOSSIP_STREAMS: usize = 5;
+
+/// Gossip messages queued for one slow peer, and their bytes. What isn't sent otherwise has twice the room.
 pub const GOSSIP_SEND_QUEUE: usize = 512;
+/// See [`GOSSIP_SEND_QUEUE`].
+pub const MAX_GOSSIP_QUEUE_BYTES: usize = 2 * MAX_GOSSIP_BYTES;
 
 /// Messages of one peer that can't be decoded or are too large before it is dropped. More than one,
 /// because a message of a newer release must not cost us all peers at once.

@@ -2,14 +2,14 @@
 
 use std::sync::atomic::Ordering;
 
-use libp2p::{gossipsub, ping, swarm::SwarmEvent as Event};
+use libp2p::{ping, swarm::SwarmEvent as Event};
 
 use super::{SwarmEvent, Task};
 use crate::{
     behaviour::BehaviourEvent,
     discovery::behaviour::Event as DiscoveryEvent,
     error::{LeaveReason, Violation},
-    gossip::{GossipId, Outcome},
+    gossip::{GossipId, Outcome, mesh::Event as GossipEvent},
     limits,
 };
 
@@ -104,38 +104,37 @@ impl Task {
         }
     }
 
-    fn on_gossip_event(&mut self, event: gossipsub::Event) {
-        let gossipsub::Event::Message {
-            propagation_source,
-            message_id,
-            message,
-        } = event
-        else {
-            return;
+    fn on_gossip_event(&mut self, event: GossipEvent) {
+        let (source, message, topic, data) = match event {
+            GossipEvent::Message {
+                source,
+                id,
+                topic,
+                data,
+            } => (source, id, topic, data),
+            GossipEvent::Malformed(peer) => {
+                return self.strike(peer, Violation::MalformedGossipStream);
+            }
         };
-        let topic = message.topic.clone();
-        let id = GossipId {
-            message: message_id,
-            source: propagation_source,
-        };
-        let gossip = &mut self.swarm.behaviour_mut().gossip;
-        match self.state.topics.deliver(gossip, id, message) {
+        let id = GossipId { message, source };
+        let gossip = &mut self.swarm.behaviour_mut().gossip.mesh;
+        match self.state.topics.deliver(gossip, id, &topic, data) {
             Outcome::Delivered | Outcome::Ignored => {}
             Outcome::Dropped => {
                 self.hub.dropped_gossip.fetch_add(1, Ordering::Relaxed);
             }
-            Outcome::Oversized => self.strike(propagation_source, topic.as_str()),
+            Outcome::Oversized => self.strike(source, Violation::MalformedGossip(topic)),
         }
     }
 
-    /// Counts a malformed gossip message against the peer that passed it on.
-    pub(super) fn strike(&mut self, peer: libp2p::PeerId, topic: &str) {
+    /// Counts malformed gossip against the peer that passed it on.
+    pub(super) fn strike(&mut self, peer: libp2p::PeerId, violation: Violation) {
         let Some(state) = self.state.peers.get_mut(&peer) else {
             return;
         };
         state.strikes += 1;
         if state.strikes >= limits::MAX_GOSSIP_STRIKES {
-            self.drop_peer(peer, Violation::MalformedGossip(topic.to_owned()).into());
+            self.drop_peer(peer, violation.into());
         }
     }
 }

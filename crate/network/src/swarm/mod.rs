@@ -17,6 +17,7 @@ use std::{
 
 use futures::{Stream, StreamExt};
 use libp2p::{PeerId, Swarm, swarm::ConnectionId};
+use nimiq_network_interface::network::MsgAcceptance;
 use nimiq_time::{Sleep, sleep};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::WatchStream;
@@ -30,7 +31,7 @@ use crate::{
     behaviour::{Behaviour, BehaviourEvent},
     command::{Command, Feedback, Mode, answer},
     discovery::behaviour::Shared,
-    error::NetworkError,
+    error::Violation,
     gossip::{self, Topics},
     handle::Hub,
     limits,
@@ -197,23 +198,16 @@ impl Task {
                 options,
                 reply,
             } => {
-                let gossip = &mut self.swarm.behaviour_mut().gossip;
+                let gossip = &mut self.swarm.behaviour_mut().gossip.mesh;
                 answer(reply, self.state.topics.subscribe(gossip, topic, options));
             }
             Command::Unsubscribe { topic, reply } => {
-                let gossip = &mut self.swarm.behaviour_mut().gossip;
+                let gossip = &mut self.swarm.behaviour_mut().gossip.mesh;
                 answer(reply, self.state.topics.unsubscribe(gossip, topic));
             }
             Command::Publish { topic, data, reply } => {
-                let result = if data.len() > limits::MAX_GOSSIP_BYTES {
-                    Err(NetworkError::Publish {
-                        topic,
-                        reason: "too large".to_owned(),
-                    })
-                } else {
-                    gossip::publish(&mut self.swarm.behaviour_mut().gossip, topic, data)
-                };
-                answer(reply, result);
+                let gossip = &mut self.swarm.behaviour_mut().gossip.mesh;
+                answer(reply, gossip::publish(gossip, topic, data));
             }
         }
     }
@@ -221,7 +215,7 @@ impl Task {
     fn on_feedback(&mut self, feedback: Feedback) {
         match feedback {
             Feedback::Validated { id, acceptance } => {
-                gossip::report(&mut self.swarm.behaviour_mut().gossip, &id, acceptance);
+                gossip::report(&mut self.swarm.behaviour_mut().gossip.mesh, &id, acceptance);
             }
             Feedback::Undecodable {
                 id,
@@ -232,11 +226,11 @@ impl Task {
                 // honest peers as well.
                 if validate {
                     gossip::report(
-                        &mut self.swarm.behaviour_mut().gossip,
+                        &mut self.swarm.behaviour_mut().gossip.mesh,
                         &id,
-                        libp2p::gossipsub::MessageAcceptance::Reject,
+                        MsgAcceptance::Reject,
                     );
-                    self.strike(id.source, &topic);
+                    self.strike(id.source, Violation::MalformedGossip(topic));
                 }
             }
             Feedback::Violation { peer, violation } => self.drop_peer(peer, violation.into()),

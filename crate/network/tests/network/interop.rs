@@ -294,7 +294,9 @@ async fn gossip_both_ways_and_onwards() {
 }
 
 /// Publishes as soon as somebody is subscribed.
-async fn publish<E: std::fmt::Display, F: Future<Output = Result<(), E>>>(publish: impl Fn() -> F) {
+pub(crate) async fn publish<E: std::fmt::Display, F: Future<Output = Result<(), E>>>(
+    publish: impl Fn() -> F,
+) {
     soon("a subscriber", async {
         while let Err(error) = publish().await {
             assert!(

@@ -10,3 +10,4 @@ mod adversary_transport;
 mod common;
 mod encoding;
 mod interop;
+mod mesh;
