@@ -6,7 +6,6 @@
 
 mod curve;
 mod field;
-mod job;
 mod key;
 mod pairing;
 #[cfg(feature = "prover")]
@@ -15,6 +14,5 @@ pub mod prover;
 pub mod simulator;
 mod verify;
 
-pub use job::{JobError, KeyCache, VerifyError, VerifyJob};
 pub use key::{KeyError, VerifyingKey, chain, v1};
 pub use verify::{PreparedVerifyingKey, ProofError, Statement};

@@ -1,9 +1,7 @@
 //! What is true is accepted, and bytes come back as they were.
 
 use pico_zkp::simulator::Trapdoor;
-use pico_zkp::{
-    JobError, KeyCache, KeyError, ProofError, Statement, VerifyError, VerifyJob, VerifyingKey,
-};
+use pico_zkp::{KeyError, Statement, VerifyingKey};
 
 use crate::support::{Case, Random};
 
@@ -63,41 +61,6 @@ fn frames_of_keys_are_checked() {
         let mut bytes = bytes.clone();
         bytes[8] = 3 - bytes[8];
         assert_eq!(error(&bytes), KeyError::Length);
-    }
-}
-
-#[test]
-fn jobs_come_back_from_their_bytes_and_share_a_key() {
-    let mut cache = KeyCache::default();
-    for case in [Case::chain(), Case::v1(), Case::chain()] {
-        let job = VerifyJob {
-            key: case.key.to_bytes(),
-            statement: case.statement,
-            proof: case.proof.clone(),
-        };
-        assert_eq!(VerifyJob::from_bytes(&job.to_bytes()).as_ref(), Ok(&job));
-        assert_eq!(cache.verify(&job), Ok(()));
-        let wrong = VerifyJob {
-            proof: vec![],
-            ..job.clone()
-        };
-        assert_eq!(
-            cache.verify(&wrong),
-            Err(VerifyError::Proof(ProofError::Length))
-        );
-        let wrong = VerifyJob {
-            key: vec![],
-            ..job.clone()
-        };
-        assert_eq!(
-            cache.verify(&wrong),
-            Err(VerifyError::Key(KeyError::Unknown))
-        );
-        assert_eq!(cache.verify(&job), Ok(()));
-        let bytes = job.to_bytes();
-        for length in [0, 31, 32, 64, 67, 68, 68 + job.key.len() - 1] {
-            assert_eq!(VerifyJob::from_bytes(&bytes[..length]), Err(JobError));
-        }
     }
 }
 
