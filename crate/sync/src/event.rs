@@ -216,7 +216,8 @@ pub enum SyncEvent {
         hash: String,
         /// Hashes of blocks that joined the chain, ascending.
         adopted: Vec<String>,
-        /// Hashes of blocks that left it, ascending.
+        /// Hashes of blocks that left it, ascending. Where a fallback gives up a chain, those of it
+        /// that are still remembered: its recent election blocks, and the blocks of the last batch.
         reverted: Vec<String>,
     },
     /// Nothing arrived for too long.

@@ -59,8 +59,9 @@ pub const BETTER_PROOF_PATIENCE: Duration = Duration::from_millis(500);
 /// Different proofs that wait to be checked.
 pub const MAX_PROOFS: usize = 16;
 
-/// How long the check of a proof may take: many times what a slow machine needs.
-pub const PROOF_CHECK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the check of a proof may take before it is given up. A last resort: verifiers have limits
+/// of their own, within which they may start anew and try again.
+pub const PROOF_CHECK_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// How often a proof is handed to a verifier that fails, before proofs are given up.
 pub const PROOF_ATTEMPTS: usize = 2;

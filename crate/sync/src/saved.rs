@@ -7,7 +7,7 @@
 //! [`Consensus`](crate::Consensus) gives a restored chain up again where its peers know better.
 
 use nimiq_block::MacroBlock;
-use nimiq_hash::{Blake2bHash, Blake2bHasher, Hasher};
+use nimiq_hash::{Blake2bHash, Blake2bHasher, Blake2sHash, Hasher};
 use nimiq_primitives::policy::Policy;
 use nimiq_serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -71,6 +71,8 @@ pub struct SavedChain {
     checkpoint: Option<MacroBlock>,
     /// Recent election blocks by number, ascending.
     elections: Vec<(u32, Blake2bHash)>,
+    /// Number and Blake2s hash of the block that proofs start from, if the chain has come by it.
+    proof_start: Option<(u32, Blake2sHash)>,
 }
 
 /// The part of a record that describes the chain.
@@ -81,6 +83,7 @@ struct Body {
     elections: Vec<(u32, Blake2bHash)>,
     election: MacroBlock,
     checkpoint: Option<MacroBlock>,
+    proof_start: Option<(u32, Blake2sHash)>,
 }
 
 impl SavedChain {
@@ -93,6 +96,7 @@ impl SavedChain {
             election: bare(chain.election_head()),
             checkpoint,
             elections: chain.elections().collect(),
+            proof_start: chain.known_proof_start(),
         }
     }
 
@@ -114,6 +118,11 @@ impl SavedChain {
         }
     }
 
+    /// The block that proofs start from, as far as it is known.
+    pub(crate) fn proof_start(&self) -> Option<(u32, Blake2sHash)> {
+        self.proof_start.clone()
+    }
+
     /// The record.
     pub fn to_bytes(&self, params: &NetworkParams) -> Vec<u8> {
         let body = Body {
@@ -122,6 +131,7 @@ impl SavedChain {
             elections: self.elections.clone(),
             election: self.election.clone(),
             checkpoint: self.checkpoint.clone(),
+            proof_start: self.proof_start.clone(),
         };
         let mut bytes = MAGIC.to_vec();
         bytes.push(VERSION);
@@ -170,6 +180,7 @@ impl SavedChain {
             election: bare(&body.election),
             checkpoint: body.checkpoint.as_ref().map(bare),
             elections: body.elections,
+            proof_start: body.proof_start,
         };
         saved.check(params, clock)?;
         if saved.block_number() < at_least {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use nimiq_block::{Block, MacroBlock};
 use nimiq_blockchain_interface::{PushError, PushResult};
-use nimiq_hash::Blake2bHash;
+use nimiq_hash::{Blake2bHash, Blake2sHash};
 use nimiq_primitives::policy::Policy;
 use parking_lot::{RwLock, RwLockReadGuard};
 use tokio::sync::watch;
@@ -53,6 +53,8 @@ pub(crate) struct SharedChain {
     anchor: Arc<RwLock<Anchor>>,
     /// Number of the election block that proofs start from, if they can be checked at all.
     proofs_from: Option<u32>,
+    /// What an earlier run knew of that block.
+    proof_start: Arc<RwLock<Option<(u32, Blake2sHash)>>>,
     /// Held by whoever moves the chain forward block by block.
     turn: Arc<tokio::sync::Mutex<()>>,
     pub(crate) clock: Clock,
@@ -84,6 +86,7 @@ impl SharedChain {
             root: Arc::new(anchor.clone()),
             anchor: Arc::new(RwLock::new(anchor)),
             proofs_from,
+            proof_start: Arc::default(),
             turn: Arc::default(),
             clock,
             events,
@@ -106,9 +109,11 @@ impl SharedChain {
         &self.root
     }
 
-    /// Has trust start at a block that is known to be verified, or at the root again.
-    pub(crate) fn set_anchor(&self, verified: Option<Anchor>) {
-        *self.anchor.write() = verified.unwrap_or_else(|| (*self.root).clone());
+    /// Has trust start where a chain that was verified ends, or at the root again.
+    pub(crate) fn set_anchor(&self, verified: Option<&SavedChain>) {
+        let root = || (*self.root).clone();
+        *self.anchor.write() = verified.map_or_else(root, SavedChain::as_anchor);
+        *self.proof_start.write() = verified.and_then(SavedChain::proof_start);
     }
 
     /// What is worth keeping of the chain: nothing, unless all of it is verified.
@@ -220,7 +225,7 @@ impl SharedChain {
         }
         // Proofs must not start from a block that nobody has vouched for.
         if let (Trust::Verified, Some(number)) = (trust, self.proofs_from) {
-            chain.prove_from(number);
+            chain.prove_from(number, self.proof_start.read().clone());
         }
         let election = Block::Macro(chain.election_head().clone());
         let block = chain.head().clone();

@@ -82,10 +82,18 @@ impl Leap {
 
 impl LightChain {
     /// Has the chain remember the election block of that number, as what proofs start from, if it is
-    /// there or once it gets there. The chain must be one that is verified.
-    pub(crate) fn prove_from(&mut self, number: u32) {
+    /// there or once it gets there. The chain must be one that is verified. `known` is such a block
+    /// that an earlier chain has come by, from which this one goes on.
+    pub(crate) fn prove_from(&mut self, number: u32, known: Option<(u32, Blake2sHash)>) {
+        let known = known.filter(|(known, _)| *known == number);
         self.proof_start.number = Some(number);
+        self.proof_start.hash = known.map(|(_, hash)| hash);
         self.note_proof_start();
+    }
+
+    /// The block that proofs start from, once the chain has come by it.
+    pub(crate) fn known_proof_start(&self) -> Option<(u32, Blake2sHash)> {
+        self.proof_start.number.zip(self.proof_start.hash.clone())
     }
 
     /// To be called with each new election block.

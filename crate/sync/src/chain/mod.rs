@@ -269,8 +269,8 @@ impl LightChain {
             .chain(blocks.map(|block| (block.block_number(), block.hash())))
     }
 
-    /// Takes over which election blocks came before ours from a chain that has led to it. Does
-    /// nothing if that one has not.
+    /// Takes over which election blocks came before ours, and the one that proofs start from, from a
+    /// chain that has led to ours. Does nothing if that one has not.
     pub fn learn_past(&mut self, other: &Self) {
         let ours = self.election_head.block_number();
         if other.elections.get(ours) != Some(&self.election_head.hash()) {
@@ -282,6 +282,7 @@ impl LightChain {
             }
         }
         self.elections.keep_last(limits::REMEMBERED_ELECTIONS);
+        self.proof_start = other.proof_start.clone();
     }
 
     /// Our macro blocks, newest first, as `RequestMacroChain` wants them.

@@ -98,7 +98,7 @@ impl<TNetwork: Network> Consensus<TNetwork> {
             reason: None,
             block_number: Some(block_number),
         });
-        chain.set_anchor(Some(saved.as_anchor()));
+        chain.set_anchor(Some(saved));
         if resumed && chain.start(restored, Trust::Verified) {
             chain.set_trust(Trust::Verified, TrustSource::Storage);
         }

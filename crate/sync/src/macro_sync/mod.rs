@@ -1,6 +1,6 @@
 //! Macro sync: how the client learns the macro state of the chain, and what it makes of each peer.
-//! [`PicoMacroSync`] is fast and optimistic, [`LightMacroSync`] verifies every step from the
-//! trusted anchor, [`EitherSyncer`] is whichever of them is at work.
+//! [`PicoMacroSync`] is fast and optimistic, [`LightMacroSync`] verifies all from the trusted
+//! anchor, by a proof of the election chain or step by step, [`EitherSyncer`] is whichever of them is at work.
 //!
 //! A macro sync is a stream: it takes in peers as they join and yields one [`MacroSyncReturn`] for
 //! each that it is done with. It never follows micro blocks; that is live sync's part.

@@ -45,7 +45,7 @@ fn true_proof() -> Vec<u8> {
 }
 
 /// Every kind of false proof: the name of the lie, the answer, and what is said of it.
-fn lies() -> Vec<(&'static str, ZkpResponse, &'static str)> {
+pub fn false_proofs() -> Vec<(&'static str, ZkpResponse, &'static str)> {
     let false_proof = "its proof does not hold";
     let invalid = "a proof with an invalid election block";
     let other = "a proof with another block than its own";
@@ -174,7 +174,7 @@ async fn verified(network: &Arc<MemoryNetwork>, config: SyncConfig, why: &str) -
 
 #[tokio::test(start_paused = true)]
 async fn every_false_proof_is_seen_through() {
-    for (name, lie, says) in lies() {
+    for (name, lie, says) in false_proofs() {
         for proven in [true, false] {
             let network = MemoryNetwork::new();
             network.join(&liar(1, &lie));
@@ -212,7 +212,7 @@ async fn every_false_proof_is_seen_through() {
 
 #[tokio::test(start_paused = true)]
 async fn a_false_proof_in_the_background_says_nothing_of_our_chain() {
-    for (name, lie, _) in lies() {
+    for (name, lie, _) in false_proofs() {
         let network = MemoryNetwork::new();
         network.join(&liar(1, &lie));
         for id in 2..=4 {

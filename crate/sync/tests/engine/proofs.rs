@@ -390,10 +390,69 @@ async fn a_proven_chain_is_kept_and_restored() {
         engine.until("restored 744").await;
         engine.until("trust verified via storage at 744").await;
         engine.until_head(HEIGHT).await;
-        engine.until("consensus established").await;
-        assert!(!engine.saw("zkp requested"));
+        // There is nothing beyond it.
+        assert!(!engine.saw("zkp verifying"));
         all_is_well(&network, engine).await;
     }
+}
+
+/// After a long time away the chain has grown far beyond what was kept.
+#[tokio::test(start_paused = true)]
+async fn a_proof_leads_on_from_what_was_kept_long_ago() {
+    for config in [lone(), proving(with_peers(1))] {
+        let network = MemoryNetwork::new();
+        network.join(&prover(1, &raised(), election(2) + 40, election(2)));
+        let mut engine = Engine::start(&network, config.clone());
+        engine.until("trust verified").await;
+        let bytes = engine.handle.saved().unwrap().to_bytes(params());
+        engine.finish().await;
+
+        let clock = clock_at(raised().at(HEIGHT).timestamp());
+        let saved = SavedChain::from_bytes(params(), &clock, &bytes, 0).unwrap();
+        let network = MemoryNetwork::new();
+        network.join(&prover(1, &raised(), HEIGHT, TIP));
+        let restored = SyncConfig {
+            restored: Some(saved),
+            ..config
+        };
+        let mut engine = Engine::start_at(&network, restored, clock);
+        engine.until("restored 456").await;
+        engine.until("zkp requested 456 p1").await;
+        engine.until("zkp verified 712 p1").await;
+        engine.until("trust verified via zkp at 744").await;
+        assert!(!engine.saw("election 584 verified"));
+        all_is_well(&network, engine).await;
+    }
+}
+
+/// What was kept can be of a network that has begun anew since: that makes no liars of those who have
+/// proofs of the new one.
+#[tokio::test(start_paused = true)]
+async fn a_proof_does_not_hold_on_a_restored_chain_that_nobody_else_is_on() {
+    let network = MemoryNetwork::new();
+    network.join(&Peer::honest(1, &chain(), election(1) + 40));
+    let mut engine = Engine::start(&network, lone());
+    engine.until("trust verified").await;
+    let saved = engine.handle.saved().unwrap();
+    engine.finish().await;
+
+    // The chain that was kept is of version 1. Its like of version 2 has no proof either.
+    let clock = clock_at(raised().at(election(1) + 60).timestamp());
+    let network = MemoryNetwork::new();
+    for id in 1..=3 {
+        network.join(&prover(id, &raised(), HEIGHT, TIP));
+    }
+    let restored = SyncConfig {
+        restored: Some(saved),
+        ..lone()
+    };
+    let mut engine = Engine::start_at(&network, restored, clock);
+    engine.until("discarded").await;
+    engine.until("trust verified via zkp").await;
+    engine.until_head(HEIGHT).await;
+    assert_eq!(engine.snapshot().head.hash, raised().hash_at(HEIGHT));
+    assert!(network.bans().is_empty());
+    engine.finish().await;
 }
 
 #[tokio::test(start_paused = true)]

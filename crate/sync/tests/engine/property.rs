@@ -3,36 +3,70 @@
 use std::{sync::Arc, time::Duration};
 
 use nimiq_primitives::policy::Policy;
-use pico_sync::{ConsensusState, SyncConfig, SyncerKind, Trust};
+use nimiq_serde::Serialize;
+use pico_sync::{ConsensusState, SyncConfig, SyncerKind, Trust, messages::RequestZKP};
 use rand::{Rng, RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha20Rng;
 
+use crate::proof_lies::false_proofs;
 use crate::support::{
-    blocks::{BATCH, GENESIS, TOP, chain, election, mutated, usurped},
+    blocks::{BATCH, Blocks, EPOCH, GENESIS, TOP, chain, election, mutated, raised, usurped_of},
     engine::{Engine, anchored, config, light, optimistic},
     network::{MemoryNetwork, PeerId},
-    peer::{Peer, Reply},
+    peer::{LATENCY, Peer, Reply},
+    proofs::{answer, answering, asked, proving},
     seed,
 };
 use pico_node::chain::Mutation;
 
-fn any_config(rng: &mut impl Rng) -> SyncConfig {
-    match rng.random_range(0..5) {
+/// How to sync, and the honest chain to sync with: in half of all cases one of which there are proofs.
+fn any_config(rng: &mut impl Rng) -> (SyncConfig, Arc<Blocks>) {
+    let with_proofs = rng.random_bool(0.5);
+    let chain = if with_proofs { raised() } else { chain() };
+    let mut config = match rng.random_range(0..5) {
         0 => light(),
         1 => optimistic(),
         2 => anchored(config(), election(1)),
         3 => anchored(light(), election(2)),
         _ => config(),
+    };
+    if let Some(anchor) = &mut config.anchor {
+        anchor.hash = chain.hash_at(anchor.block_number);
+    }
+    match with_proofs {
+        true => (proving(config), chain),
+        false => (config, chain),
     }
 }
 
-/// Makes a peer take a random time for each answer.
+/// Makes a peer take a random time for each answer. If it can have a proof, it may have one.
 fn unhurried(peer: &Arc<Peer>, rng: &mut impl Rng, most: u64) {
+    let chain = peer.chain();
+    let epochs = (peer.height() - GENESIS) / EPOCH;
+    let provable = chain.at(election(1)).version() > 1 && epochs > 1 && rng.random_bool(0.6);
+    let proof = provable.then(|| election(rng.random_range(1..=epochs)));
     let rng = parking_lot::Mutex::new(ChaCha20Rng::seed_from_u64(rng.random()));
-    peer.set_script(move |_, reply| {
+    peer.set_script(move |question, reply| {
         let delay = rng.lock().random_range(1..most);
+        let reply = match (asked(question), proof) {
+            (Some(request), Some(number)) => {
+                Reply::to::<RequestZKP>(&answer(&chain, number, &request))
+            }
+            _ => reply,
+        };
         (Duration::from_millis(delay), reply)
     });
+}
+
+/// A proof of what the peer's chain has, in bytes of which some are others.
+fn damaged_proof(chain: &Blocks, request: &RequestZKP, rng: &mut impl Rng) -> Reply {
+    let number = election(rng.random_range(2..=5));
+    let mut bytes = answer(chain, number, request).serialize_to_vec();
+    for _ in 0..rng.random_range(1..4) {
+        let at = rng.random_range(0..bytes.len());
+        bytes[at] ^= 1 << rng.random_range(0..8);
+    }
+    Reply::Bytes(bytes)
 }
 
 /// An honest network, in whatever order its answers and blocks come, with peers that are behind,
@@ -41,9 +75,8 @@ fn unhurried(peer: &Arc<Peer>, rng: &mut impl Rng, most: u64) {
 #[tokio::test(start_paused = true)]
 async fn an_honest_network_never_makes_us_fall_back() {
     let mut rng = seed::rng();
-    let chain = chain();
     for case in 0..seed::cases(60) {
-        let config = any_config(&mut rng);
+        let (config, chain) = any_config(&mut rng);
         let verifies = config.verify_in_background;
         let network = MemoryNetwork::new();
         let mut engine = Engine::start(&network, config);
@@ -137,9 +170,13 @@ async fn an_honest_network_never_makes_us_fall_back() {
 #[tokio::test(start_paused = true)]
 async fn no_liar_gets_away_with_it() {
     let mut rng = seed::rng();
-    let honest_chain = chain();
     for case in 0..seed::cases(60) {
-        let config = any_config(&mut rng);
+        let (config, honest_chain) = any_config(&mut rng);
+        let usurped = |election| usurped_of(&honest_chain, election);
+        let lies = match config.proofs {
+            Some(_) => 9,
+            None => 6,
+        };
         let verifies = config.verify_in_background;
         let network = MemoryNetwork::new();
         let mut engine = Engine::start(&network, config);
@@ -151,7 +188,7 @@ async fn no_liar_gets_away_with_it() {
                 peer
             })
             .collect();
-        let lie = rng.random_range(0..6);
+        let lie = rng.random_range(0..lies);
         let chance = parking_lot::Mutex::new(ChaCha20Rng::seed_from_u64(rng.random()));
         let liar = match lie {
             // It serves a chain that it has usurped, with or without what is yet to come.
@@ -184,6 +221,26 @@ async fn no_liar_gets_away_with_it() {
                 };
                 (Duration::from_millis(10), reply)
             }),
+            // It has proofs of a chain that it has usurped, or they are damaged, or otherwise false.
+            6 => {
+                let chain = usurped(election(3));
+                answering(1, &chain.clone(), start, LATENCY, move |request| {
+                    Reply::to::<RequestZKP>(&answer(&chain, election(3), request))
+                })
+            }
+            7 => {
+                let chain = honest_chain.clone();
+                answering(1, &honest_chain, start, LATENCY, move |request| {
+                    damaged_proof(&chain, request, &mut *chance.lock())
+                })
+            }
+            8 => {
+                let mut lies = false_proofs();
+                let (_, lie, _) = lies.swap_remove(rng.random_range(0..lies.len()));
+                answering(1, &honest_chain, start, LATENCY, move |_| {
+                    Reply::to::<RequestZKP>(&lie)
+                })
+            }
             // It answers, or not, or closes.
             _ => Peer::scripted(1, &honest_chain, start, move |_, reply| {
                 let mut chance = chance.lock();

@@ -59,7 +59,7 @@ fn record(
     content.extend([1, params().network_id as u8]);
     content.extend(params().genesis().hash.as_slice());
     let head = (anchor.block_number, anchor.hash.clone());
-    let body = (head, elections.to_vec(), election, checkpoint);
+    let body = (head, elections.to_vec(), election, checkpoint, None::<u8>);
     content.extend(body.serialize_to_vec());
     sealed(content)
 }

@@ -1,22 +1,13 @@
 //! Runs an engine and keeps what it says.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{
-        Arc, LazyLock,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use futures::{FutureExt, StreamExt, future::BoxFuture};
-use nimiq_hash::{Blake2bHash, Blake2bHasher, Hasher};
+use futures::StreamExt;
 use nimiq_network_interface::network::Network;
-use parking_lot::Mutex;
 use pico_sync::{
     Anchor, Clock, Consensus, ConsensusState, Handle, HeadKind, Outcome, Queries, Snapshot,
     StallAction, StorageStatus, SyncConfig, SyncEvent, SyncMode, SyncerKind, TimedEvent, Trust,
-    TrustSource, Verifier, VerifierError, VerifyJob,
+    TrustSource, Verifier,
 };
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
@@ -304,6 +295,10 @@ pub fn check_events(events: &[SyncEvent], state: &Snapshot) {
     let mut trust = None;
     let mut head: Option<String> = None;
     let mut chain: Vec<String> = Vec::new();
+    // What was adopted before the chain was given up for another one, and may be of both: it is told
+    // of what is given up only as far back as it is remembered.
+    let mut given_up: Vec<String> = Vec::new();
+    let mut gives_up = false;
     for event in events {
         match event {
             SyncEvent::Consensus { state } => {
@@ -311,11 +306,14 @@ pub fn check_events(events: &[SyncEvent], state: &Snapshot) {
                 consensus = *state;
             }
             SyncEvent::Trust { level, .. } => trust = Some(*level),
-            SyncEvent::Fallback { .. } => trust = None,
-            SyncEvent::Storage {
+            SyncEvent::Fallback { .. }
+            | SyncEvent::Storage {
                 status: StorageStatus::Discarded,
                 ..
-            } => trust = None,
+            } => {
+                trust = None;
+                gives_up = true;
+            }
             SyncEvent::Head {
                 hash,
                 adopted,
@@ -324,11 +322,19 @@ pub fn check_events(events: &[SyncEvent], state: &Snapshot) {
                 ..
             } => {
                 for hash in reverted {
-                    assert!(chain.contains(hash), "reverted what was never adopted");
+                    let known = chain.contains(hash) || given_up.contains(hash);
+                    assert!(known, "reverted what was never adopted");
                 }
                 chain.retain(|hash| !reverted.contains(hash));
+                if std::mem::take(&mut gives_up) {
+                    given_up.append(&mut chain);
+                }
                 for hash in adopted {
-                    assert!(!chain.contains(hash), "adopted twice: {hash}");
+                    assert!(
+                        !chain.contains(hash),
+                        "adopted twice: {hash}\n{}",
+                        lines(events).join("\n")
+                    );
                     chain.push(hash.clone());
                 }
                 match kind {

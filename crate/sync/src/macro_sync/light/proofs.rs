@@ -27,6 +27,7 @@ use crate::{
     clock::Instant,
     event::{SyncEvent, ZkpStatus},
     limits,
+    macro_sync::Weight,
     requests::{self, PeerFault},
     shared::SharedChain,
     verifier::ProofJob,
@@ -382,8 +383,14 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
             Some(refused),
         );
         self.proofs.signatures_first = true;
+        // A chain that is restored, and not confirmed yet, may start somewhere else than the proof.
+        // Of one that is being proven in the background a false proof says nothing.
+        let weight = match self.proofs.target {
+            Some(_) => Weight::Breach,
+            None => Weight::Contradiction,
+        };
         for peer in peers {
-            self.breach(peer, refused);
+            self.conflict(peer, refused, weight);
         }
         self.go_on_by_signatures();
     }
