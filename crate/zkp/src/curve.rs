@@ -39,13 +39,16 @@ pub(crate) type Element = [Fp; 6];
 
 pub(crate) const ZERO: Element = [Fp::ZERO; 6];
 
+/// Long enough for the number of elements of each extension that has points, limbs of 28 bits.
+type Number = [u32; 3 * LIMBS];
+
 /// A group of points y² = x³ + ax + b over an extension.
 pub(crate) struct Group {
     pub(crate) degree: usize,
     a: Element,
     b: Element,
     /// How many elements the extension has, limbs of 28 bits.
-    order: Vec<u32>,
+    order: Number,
     /// A generator of the multiplicative subgroup whose order is a power of two, and the logarithm of that order.
     root: Element,
     twos: usize,
@@ -98,17 +101,16 @@ impl Curve {
         let limbs = |mut carry: i64| {
             let mut limbs = [0; LIMBS];
             for (i, limb) in limbs.iter_mut().enumerate() {
-                let linear = if k == 4 {
-                    N.get(i).copied().unwrap_or(0)
-                } else {
-                    0
-                };
-                carry += i64::from(square.get(i).copied().unwrap_or(0)) - i64::from(linear);
+                carry += i64::from(square[i]);
+                if k == 4 {
+                    carry -= i64::from(N.get(i).copied().unwrap_or(0));
+                }
                 *limb = carry as u32 & ((1 << LIMB_BITS) - 1);
                 carry >>= LIMB_BITS;
             }
             limbs
         };
+        let order = product(&limbs(1), &[1]);
         let modulus = Modulus::new(limbs(1));
         let one = modulus.one;
         let b = modulus.decode(b).unwrap_or(Fp::ZERO);
@@ -122,7 +124,7 @@ impl Curve {
             degree,
             a,
             b,
-            order: limbs(1).to_vec(),
+            order,
             root: ZERO,
             twos: 0,
         };
@@ -201,14 +203,16 @@ impl Curve {
 
     /// To the power of `exponent`, without its lowest `skip` bits.
     pub(crate) fn pow(&self, d: usize, base: &Element, exponent: &[u32], skip: usize) -> Element {
-        let mut result = self.one();
+        let mut power: Option<Element> = None;
         for i in (skip..exponent.len() * LIMB_BITS).rev() {
-            result = self.mul(d, &result, &result);
+            if let Some(power) = &mut power {
+                *power = self.mul(d, power, power);
+            }
             if bit(exponent, i) {
-                result = self.mul(d, &result, base);
+                power = Some(power.map_or(*base, |power| self.mul(d, &power, base)));
             }
         }
-        result
+        power.unwrap_or(self.one())
     }
 
     /// By Tonelli and Shanks.
@@ -430,12 +434,12 @@ pub(crate) fn bit(limbs: &[u32], index: usize) -> bool {
         .is_some_and(|limb| limb >> (index % LIMB_BITS) & 1 == 1)
 }
 
-/// Of numbers with limbs of 28 bits, as many limbs as both have.
-fn product(a: &[u32], b: &[u32]) -> Vec<u32> {
-    let mut result = vec![0; a.len() + b.len()];
+/// What doesn't fit is lost.
+fn product(a: &[u32], b: &[u32]) -> Number {
+    let mut result = [0; 3 * LIMBS];
     for (i, a) in a.iter().enumerate() {
         let mut carry = 0u64;
-        for (result, b) in result[i..].iter_mut().zip(b.iter().chain([&0])) {
+        for (result, b) in result.iter_mut().skip(i).zip(b.iter().chain([&0])) {
             carry += u64::from(*result) + u64::from(*a) * u64::from(*b);
             *result = carry as u32 & ((1 << LIMB_BITS) - 1);
             carry >>= LIMB_BITS;
