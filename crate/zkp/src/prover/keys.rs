@@ -13,12 +13,18 @@ use std::{
     path::Path,
 };
 
-use ark_ec::pairing::Pairing;
-use ark_ff::UniformRand;
-use ark_groth16::{Groth16, Proof, ProvingKey, VerifyingKey};
+use ark_ec::{AffineRepr, CurveGroup, PrimeGroup, pairing::Pairing};
+use ark_ff::{One, UniformRand};
+use ark_groth16::{
+    Groth16, Proof, ProvingKey, VerifyingKey,
+    r1cs_to_qap::{LibsnarkReduction, R1CSToQAP},
+};
 use ark_mnt4_753::MNT4_753;
 use ark_mnt6_753::MNT6_753;
-use ark_relations::gr1cs::{ConstraintSynthesizer, SynthesisError};
+use ark_poly::{EvaluationDomain, GeneralEvaluationDomain};
+use ark_relations::gr1cs::{
+    ConstraintSynthesizer, ConstraintSystem, OptimizationGoal, SynthesisError, SynthesisMode,
+};
 use ark_serialize::{CanonicalDeserialize, CanonicalSerialize, SerializationError};
 use rand_chacha_03::{ChaCha20Rng, rand_core::SeedableRng};
 use thiserror::Error;
@@ -36,12 +42,22 @@ use super::{
 /// First bytes of a file with proving keys, with the version of its format.
 const MAGIC: [u8; 8] = *b"picokey1";
 
+/// Where just the shape counts.
+const BLANK_INPUTS: Inputs = Inputs {
+    anchor: [0; 32],
+    head: [0; 32],
+    keys: [0; COMMITMENT_BITS / 8],
+};
+
 /// Why no keys could be made.
 #[derive(Debug, Error)]
 pub enum SetupError {
     /// The circuit has no room for the least that is asked of it.
     #[error("circuits need room for at least one validator")]
     NoValidators,
+    /// What came out is no verifying key.
+    #[error("the setup made no verifying key: {0}")]
+    Key(#[from] KeyError),
     /// A circuit could not be turned into keys.
     #[error("a circuit can't be set up: {0}")]
     Circuit(#[from] SynthesisError),
@@ -85,35 +101,12 @@ impl ProvingKeys {
         seed: [u8; 32],
         progress: &mut dyn FnMut(Stage),
     ) -> Result<Self, SetupError> {
-        if parameters.max_validators == 0 {
-            return Err(SetupError::NoValidators);
-        }
+        let circuit = blank_step(parameters)?;
         let mut rng = ChaCha20Rng::from_seed(seed);
         progress(Stage::StepKeys);
-        let inputs = Inputs {
-            anchor: [0; 32],
-            head: [0; 32],
-            keys: [0; COMMITMENT_BITS / 8],
-        };
-        let step = generate::<MNT4_753>(
-            StepCircuit {
-                parameters: *parameters,
-                inputs,
-                link: LinkWitness::blank(parameters),
-                wrapper_key: some_key(),
-                wrapper_proof: some_proof(),
-            },
-            &mut rng,
-        )?;
+        let step = generate::<MNT4_753>(circuit, &mut rng)?;
         progress(Stage::WrapperKeys);
-        let wrapper = generate::<MNT6_753>(
-            WrapperCircuit {
-                inputs,
-                step_key: step.vk.clone(),
-                step_proof: some_proof(),
-            },
-            &mut rng,
-        )?;
+        let wrapper = generate::<MNT6_753>(blank_wrapper(&step.vk), &mut rng)?;
         Ok(Self {
             parameters: *parameters,
             commitment: commit(&wrapper.vk),
@@ -221,16 +214,110 @@ impl ProvingKeys {
     }
 }
 
+/// What [`ProvingKeys::setup`] and then [`ProvingKeys::verifying_key`] give, without making the proving keys:
+/// seconds instead of minutes. It tells whether a verifying key is still that of the circuits.
+///
+/// # Errors
+/// [`SetupError`] as the setup's.
+pub fn derive_verifying_key(
+    parameters: &Parameters,
+    seed: [u8; 32],
+) -> Result<chain::VerifyingKey, SetupError> {
+    let mut rng = ChaCha20Rng::from_seed(seed);
+    let step = derive::<MNT4_753>(blank_step(parameters)?, &mut rng)?;
+    let wrapper = derive::<MNT6_753>(blank_wrapper(&step), &mut rng)?;
+    let Parameters {
+        network,
+        anchor_number,
+        ..
+    } = *parameters;
+    let key = chain::VerifyingKey::from_groth16(network, anchor_number, &step, commit(&wrapper))?;
+    Ok(key)
+}
+
+fn blank_step(parameters: &Parameters) -> Result<StepCircuit, SetupError> {
+    if parameters.max_validators == 0 {
+        return Err(SetupError::NoValidators);
+    }
+    Ok(StepCircuit {
+        parameters: *parameters,
+        inputs: BLANK_INPUTS,
+        link: LinkWitness::blank(parameters),
+        wrapper_key: some_key(),
+        wrapper_proof: some_proof(),
+    })
+}
+
+fn blank_wrapper(step_key: &VerifyingKey<MNT4_753>) -> WrapperCircuit {
+    WrapperCircuit {
+        inputs: BLANK_INPUTS,
+        step_key: step_key.clone(),
+        step_proof: some_proof(),
+    }
+}
+
+/// The secrets of one setup, but for the point that the polynomials are evaluated at, which comes next from
+/// the same source.
+struct Secrets<E: Pairing> {
+    alpha: E::ScalarField,
+    beta: E::ScalarField,
+    delta: E::ScalarField,
+}
+
+impl<E: Pairing> Secrets<E> {
+    fn new(rng: &mut ChaCha20Rng) -> Self {
+        Self {
+            alpha: E::ScalarField::rand(rng),
+            beta: E::ScalarField::rand(rng),
+            delta: E::ScalarField::rand(rng),
+        }
+    }
+}
+
+/// The verifying key that [`generate`] makes.
+fn derive<E: Pairing>(
+    circuit: impl ConstraintSynthesizer<E::ScalarField>,
+    rng: &mut ChaCha20Rng,
+) -> Result<VerifyingKey<E>, SynthesisError> {
+    type Domain<F> = GeneralEvaluationDomain<F>;
+    let Secrets { alpha, beta, delta } = Secrets::<E>::new(rng);
+    let cs = ConstraintSystem::new_ref();
+    cs.set_optimization_goal(OptimizationGoal::Constraints);
+    cs.set_mode(SynthesisMode::Setup);
+    circuit.generate_constraints(cs.clone())?;
+    cs.finalize();
+
+    let inputs = cs.num_instance_variables();
+    let domain = Domain::<E::ScalarField>::new(cs.num_constraints() + inputs)
+        .ok_or(SynthesisError::PolynomialDegreeTooLarge)?;
+    let point = domain.sample_element_outside_domain(rng);
+    let (a, b, c, ..) = LibsnarkReduction::instance_map_with_evaluation::<
+        E::ScalarField,
+        Domain<E::ScalarField>,
+    >(cs, &point)?;
+
+    let (g, h) = (E::G1::generator(), E::G2::generator());
+    Ok(VerifyingKey {
+        alpha_g1: (g * alpha).into_affine(),
+        beta_g2: (h * beta).into_affine(),
+        gamma_g2: h.into_affine(),
+        delta_g2: (h * delta).into_affine(),
+        gamma_abc_g1: a
+            .iter()
+            .zip(&b)
+            .zip(&c)
+            .take(inputs)
+            .map(|((a, b), c)| (g * (beta * a + alpha * b + c)).into_affine())
+            .collect(),
+    })
+}
+
 /// Groth16's setup, with γ as the generator itself: it need not be secret (Bowe, Gabizon, Miers 2017).
 fn generate<E: Pairing>(
     circuit: impl ConstraintSynthesizer<E::ScalarField>,
     rng: &mut ChaCha20Rng,
 ) -> Result<ProvingKey<E>, SynthesisError> {
-    use ark_ec::PrimeGroup;
-    use ark_ff::One;
-    let alpha = E::ScalarField::rand(rng);
-    let beta = E::ScalarField::rand(rng);
-    let delta = E::ScalarField::rand(rng);
+    let Secrets { alpha, beta, delta } = Secrets::<E>::new(rng);
     Groth16::<E>::generate_parameters_with_qap(
         circuit,
         alpha,
@@ -245,7 +332,6 @@ fn generate<E: Pairing>(
 
 /// Points of the right groups, where just the shape counts.
 pub(super) fn some_proof<E: Pairing>() -> Proof<E> {
-    use ark_ec::AffineRepr;
     Proof {
         a: E::G1Affine::generator(),
         b: E::G2Affine::generator(),
@@ -255,7 +341,6 @@ pub(super) fn some_proof<E: Pairing>() -> Proof<E> {
 
 /// A key of the right shape for three public inputs.
 pub(super) fn some_key<E: Pairing>() -> VerifyingKey<E> {
-    use ark_ec::AffineRepr;
     let (g, h) = (E::G1Affine::generator(), E::G2Affine::generator());
     VerifyingKey {
         alpha_g1: g,

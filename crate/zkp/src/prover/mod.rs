@@ -14,7 +14,7 @@ mod wrapper;
 
 use std::fmt;
 
-pub use keys::{KeyFileError, ProvingKeys, SetupError};
+pub use keys::{KeyFileError, ProvingKeys, SetupError, derive_verifying_key};
 pub use prove::{Link, ProveError, STEP_SIZE, StepProof, WRAPPER_SIZE, prove_step, wrap};
 pub use witness::BlockError;
 
@@ -38,6 +38,18 @@ pub struct Parameters {
     /// How many validators an election block may elect.
     pub max_validators: usize,
 }
+
+/// Those of the network for development. Its genesis is of protocol version 1 and its first election block,
+/// the anchor, raises it to 2.
+pub const UNIT_ALBATROSS: Parameters = Parameters {
+    network: 7,
+    blocks_per_epoch: 128,
+    anchor_number: 328,
+    max_validators: 4,
+};
+
+/// What the keys of [`UNIT_ALBATROSS`] are made from. Whoever reads this can forge proofs under them.
+pub const DEVELOPMENT_SEED: [u8; 32] = *b"pico-sync unit-albatross dev key";
 
 /// What is being made, for those who wait.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
