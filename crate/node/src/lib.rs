@@ -8,7 +8,7 @@
 //! - [`node`] runs full nodes inside this process.
 //! - [`devnet`] makes a network of them.
 //! - [`liar`] adds peers that lie.
-//! - [`proofs`] keeps proofs of the election chain and serves them.
+//! - [`proofs`] keeps proofs of the election chain and serves them, [`prove`] makes them.
 //!
 //! The light client itself is elsewhere; this crate only gives it someone to talk to.
 
@@ -17,3 +17,4 @@ pub mod devnet;
 pub mod liar;
 pub mod node;
 pub mod proofs;
+pub mod prove;

@@ -120,6 +120,12 @@ fn bad_arguments_are_named_and_end_with_2() {
         ),
         (["--adversary", "nice"], "nice"),
         (["--transactions", "300000"], "186000 transactions"),
+        (["--protocol-version", "3"], "3"),
+        (["--adversary", "bad-proof"], "no proofs"),
+        (
+            ["--adversary", "conflicting-election+honest"],
+            "conflicting-election+honest",
+        ),
         (["--log", "loud"], "loud"),
         (["--log", "nimiq_consensus=loud"], "loud"),
     ] {
@@ -127,6 +133,73 @@ fn bad_arguments_are_named_and_end_with_2() {
         assert_eq!(code, 2, "{args:?}: {stderr}");
         assert!(stderr.contains(named), "{args:?}: {stderr}");
     }
+}
+
+#[test]
+fn proofs_need_what_they_are_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    let (code, stderr) = fails(&["--fixture", missing.to_str().unwrap()], folder.path());
+    assert_eq!(code, 4, "{stderr}");
+    assert!(stderr.contains("missing"), "{stderr}");
+
+    let other = folder.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("elections.bin"), [0]).unwrap();
+    let other = other.to_str().unwrap().to_owned();
+    for (args, named) in [
+        (vec!["--fixture", &other], "another chain"),
+        (
+            vec!["--simulated-proofs", "--protocol-version", "1"],
+            "protocol version 2",
+        ),
+        (
+            vec!["--simulated-proofs", "1", "--proofs", &other],
+            "--proofs",
+        ),
+    ] {
+        let (code, stderr) = fails(&args, folder.path());
+        assert_eq!(code, 2, "{args:?}: {stderr}");
+        assert!(stderr.contains(named), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_fixture_is_remade_as_it_was_and_gone_on_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let status = Command::new(env!("CARGO_BIN_EXE_pico-node"))
+        .args(["fixture", "--out", folder.path().to_str().unwrap()])
+        .env("TMPDIR", folder.path())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/fixtures/unit-albatross")
+        .canonicalize()
+        .unwrap();
+    let read = |folder: &Path| std::fs::read(folder.join("elections.bin")).unwrap();
+    assert!(read(folder.path()) == read(&committed));
+
+    let mut devnet = Devnet::start(&[
+        "--json",
+        "--nodes",
+        "1",
+        "--fixture",
+        committed.to_str().unwrap(),
+        "--simulated-proofs",
+        "5",
+    ]);
+    let event: Value = serde_json::from_str(&devnet.line()).unwrap();
+    assert_eq!(event["event"], "node");
+    let ready: Value = serde_json::from_str(&devnet.line()).unwrap();
+    assert_eq!(ready["event"], "ready");
+    assert!(ready["head"].as_u64().unwrap() > 1000);
+    let key = std::fs::read(ready["verifyingKey"].as_str().unwrap()).unwrap();
+    assert!(key.starts_with(b"pico-zkp"));
+    devnet.signal("TERM");
+    assert!(devnet.end().success());
+    assert_eq!(devnet.left_behind(), 0);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The fixture chain is the same everywhere, and full and light nodes accept all of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod support;
+
 use std::{path::PathBuf, sync::Arc};
 
 use nimiq_block::{Block, MacroBlock};
@@ -10,13 +12,18 @@ use nimiq_light_blockchain::LightBlockchain;
 use nimiq_primitives::policy::Policy;
 use nimiq_serde::Deserialize;
 use parking_lot::RwLock;
-use pico_node::chain::{ChainConfig, Fixture, NETWORK_ID, ScriptedChain};
+use pico_node::{
+    chain::{ChainConfig, Fixture, NETWORK_ID, ScriptedChain},
+    devnet::{Devnet, DevnetConfig, Interrupt},
+};
+use support::{PicoClient, within};
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/unit-albatross")
+}
 
 fn file(name: &str) -> Vec<u8> {
-    let folder = "../../tests/fixtures/unit-albatross";
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join(folder)
-        .join(name);
+    let path = folder().join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -87,4 +94,38 @@ fn full_accepts(chain: &ScriptedChain) {
         assert_eq!(result, Ok(PushResult::Extended), "{number}");
     }
     assert_eq!(other.read().head_hash(), chain.head_hash());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_devnet_goes_on_from_it_and_from_a_part_of_it() {
+    // With the unmodified validator after all of it, and with one for all validators after two epochs.
+    for (epochs, validators) in [(6, 1), (2, 3)] {
+        let config = DevnetConfig {
+            epochs,
+            nodes: 2,
+            version: 2,
+            fixture: Some(folder()),
+            ..DevnetConfig::default()
+        };
+        let devnet = Devnet::start(config, Interrupt::default(), |_| {})
+            .await
+            .unwrap();
+        let first = &devnet.nodes()[0];
+        {
+            let chain = first.blockchain();
+            let chain = chain.read();
+            assert_eq!(chain.head().version(), 2);
+            let elected = chain.current_validators().unwrap();
+            assert_eq!(elected.num_validators(), validators);
+            assert_eq!(
+                Policy::last_election_block(chain.block_number()),
+                Policy::genesis_block_number() + epochs * Policy::blocks_per_epoch()
+            );
+        }
+        let client = PicoClient::start(vec![first.address().clone()], 2).await;
+        within(40, "establishing consensus", client.established()).await;
+        let next = first.height() + 4;
+        within(20, "following", client.reached(next)).await;
+        within(20, "stopping", devnet.stop()).await;
+    }
 }

@@ -92,9 +92,7 @@ impl Fixture {
     /// Begins with the genesis block. Of the configuration only counts where and for how long blocks
     /// are kept, and the seed of what comes after the fixture.
     pub fn begin(config: ChainConfig) -> Result<Self, ChainError> {
-        let validators: Vec<_> = (1..STAKES.len() as u64)
-            .map(|number| ValidatorKeys::numbered(VALIDATOR_SEED + number))
-            .collect();
+        let validators: Vec<_> = (1..STAKES.len()).map(keys).collect();
         let chain = ScriptedChain::with_config(ChainConfig {
             version: VERSION,
             validators: validators.clone(),
@@ -136,6 +134,15 @@ impl Fixture {
         self.active = epoch.elected.to_vec();
         self.epochs += 1;
         Ok(true)
+    }
+
+    /// The further validators that produce blocks after so many epochs of it. There are none at its
+    /// end.
+    pub fn others_after(epochs: u32) -> Vec<ValidatorKeys> {
+        let last = usize::try_from(epochs).ok().and_then(|n| n.checked_sub(1));
+        let elected = last.and_then(|last| EPOCHS.get(last));
+        let numbers = elected.map(|epoch| epoch.elected).unwrap_or_default();
+        numbers.iter().map(|&number| keys(number)).collect()
     }
 
     /// What there is of the chain.
@@ -220,6 +227,11 @@ impl Fixture {
         };
         self.validators.iter().zip(1..).filter_map(change).collect()
     }
+}
+
+/// The keys of a further validator.
+fn keys(number: usize) -> ValidatorKeys {
+    ValidatorKeys::numbered(VALIDATOR_SEED + number as u64)
 }
 
 impl ScriptedChain {

@@ -5,6 +5,7 @@ use std::{io::Write, path::PathBuf, pin::pin, time::Duration};
 use clap::{Args, value_parser};
 use nimiq_network_interface::Multiaddr;
 use pico_node::{
+    chain::Fixture,
     devnet::{
         Devnet, DevnetConfig, DevnetEvent, FundedAccount, HistoryAccount, Interrupt, NodeRole,
         Proofs,
@@ -22,18 +23,21 @@ use super::{
 /// How long an interrupted start may take to clean up behind itself.
 const GIVE_UP_TIMEOUT: Duration = Duration::from_millis(1500);
 
+/// How many epochs a devnet has unless told otherwise.
+const DEFAULT_EPOCHS: u32 = 3;
+
 /// Arguments of `pico-node devnet`.
 #[derive(Debug, Args)]
 pub(super) struct DevnetArgs {
-    /// Whole epochs of 128 blocks that exist at the start
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u32).range(..=100_000))]
-    epochs: u32,
+    /// Whole epochs of 128 blocks that exist at the start [default: 3, or all of the fixture]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(..=100_000))]
+    epochs: Option<u32>,
     /// The protocol version that the first election raises the chain to [default: 1, as genesis, or 2
     /// with proofs]
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=2))]
     protocol_version: Option<u16>,
     /// Begins with the chain of this fixture, which `pico-node fixture` has made, and serves its proofs.
-    /// One batch is added at least
+    /// With fewer --epochs than it has, with a part of it. One batch is added
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "tests/fixtures/unit-albatross")]
     fixture: Option<PathBuf>,
     /// Serves the proofs of this folder, which `pico-node prove` writes to
@@ -76,7 +80,7 @@ pub(super) struct DevnetArgs {
 fn adversary_help() -> String {
     format!(
         "Adds a peer that lies [without KIND: conflicting-election] [kinds: {}, late-answer=MS, \
-         lagging=BLOCKS]",
+         lagging=BLOCKS; what lies about proofs also as conflicting-election+KIND]",
         Lie::names().join(", ")
     )
 }
@@ -99,7 +103,11 @@ pub(super) async fn run(args: DevnetArgs) -> Result<(), Failure> {
         ));
     }
     let config = DevnetConfig {
-        epochs: args.epochs,
+        epochs: args.epochs.unwrap_or(if args.fixture.is_some() {
+            Fixture::EPOCHS
+        } else {
+            DEFAULT_EPOCHS
+        }),
         version,
         fixture: args.fixture,
         proofs,

@@ -60,6 +60,7 @@ impl From<NodeError> for Failure {
         match error {
             NodeError::Address { .. }
             | NodeError::TooManyTransactions { .. }
+            | NodeError::NoProofs(_)
             | NodeError::OtherFixture => Self::Argument(message),
             NodeError::Listen { in_use: true, .. } => Self::PortInUse(message),
             NodeError::Io { .. }

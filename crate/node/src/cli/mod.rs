@@ -8,6 +8,10 @@ mod devnet;
 mod end;
 mod fixture;
 mod logging;
+#[cfg(feature = "prover")]
+mod prove;
+#[cfg(feature = "prover")]
+mod setup;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -45,6 +49,12 @@ enum Command {
     Devnet(DevnetArgs),
     /// Makes the chain that the committed proofs are of, and writes its election blocks
     Fixture(FixtureArgs),
+    /// Makes the keys to prove with, for development only
+    #[cfg(feature = "prover")]
+    Setup(setup::SetupArgs),
+    /// Proves the election chain, epoch by epoch
+    #[cfg(feature = "prover")]
+    Prove(prove::ProveArgs),
 }
 
 /// Does what the command line says.
@@ -72,6 +82,10 @@ fn run(command: Command) -> Result<(), Failure> {
     let result = match command {
         Command::Devnet(args) => runtime.block_on(devnet::run(args)),
         Command::Fixture(args) => fixture::run(&args),
+        #[cfg(feature = "prover")]
+        Command::Setup(args) => setup::run(&args),
+        #[cfg(feature = "prover")]
+        Command::Prove(args) => runtime.block_on(prove::run(args)),
     };
     runtime.shutdown_timeout(EXIT_TIMEOUT);
     result

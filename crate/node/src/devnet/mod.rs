@@ -32,7 +32,7 @@ use self::{
     prefill::{Prefill, history_account},
 };
 use crate::{
-    chain::{ChainData, Folder, Payer, init_policy},
+    chain::{ChainData, Fixture, Folder, Payer, init_policy},
     liar::{Liar, LiarConfig, Lie},
     node::{
         BlockTime, Node, NodeConfig, NodeError, Role, local_address, probe_port,
@@ -46,11 +46,13 @@ const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// What a devnet consists of.
 #[derive(Clone, Debug)]
 pub struct DevnetConfig {
-    /// How many whole epochs of blocks exist at the start. With a fixture at least those of that.
+    /// How many whole epochs of blocks exist at the start. With a fixture, and no more epochs than that
+    /// has, another batch.
     pub epochs: u32,
     /// The protocol version that the first election raises the chain to: 1, as genesis, or 2.
     pub version: u16,
-    /// A folder with a fixture. The chain begins with that, and its proofs are served.
+    /// A folder with a fixture. The chain begins with that, or with part of it, and its proofs are
+    /// served. Where that elects several validators, this one produces the blocks of all.
     pub fixture: Option<PathBuf>,
     /// The proofs that are served, if not those of the fixture.
     pub proofs: Option<Proofs>,
@@ -218,6 +220,13 @@ impl Devnet {
         // Better to know before than after the chain is made.
         probe_port(&config.listen)?;
         let report = Arc::new(report);
+        if let Some(lie) = &config.adversary
+            && lie.needs_proofs()
+            && config.proofs.is_none()
+            && config.fixture.is_none()
+        {
+            return Err(NodeError::NoProofs(lie.clone()));
+        }
         let fixture = config.fixture.as_deref().map(fixture::read).transpose()?;
         let served = ServedProofs::of(&config)?;
         let prefill = Prefill {
@@ -253,6 +262,9 @@ impl Devnet {
                 NodeConfig::follower(Vec::new())
             };
             node.proofs.clone_from(&served.source);
+            if config.fixture.is_some() {
+                node.produce_for(Fixture::others_after(config.epochs));
+            }
             plan.nodes.push((node, chain));
         }
         if let Some(lie) = config.adversary {

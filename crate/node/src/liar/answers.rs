@@ -29,12 +29,15 @@ use nimiq_utils::spawn;
 use parking_lot::{Mutex, RwLock};
 
 use super::{
-    Lie, QueryLie,
+    Lie, ProofLie, QueryLie,
     forgery::{Forger, light},
     garbage::{self, Garbage, Garbled},
     notifier::{self, Subscriptions},
 };
-use crate::chain::{ChainData, Mutation, without_body};
+use crate::{
+    chain::{ChainData, Mutation, without_body},
+    proofs::{LatestProof, ProofSource, RequestZKP},
+};
 
 /// How many requests of a type are answered at the same time.
 const CONCURRENT_ANSWERS: usize = 64;
@@ -44,7 +47,11 @@ const REMEMBERED: usize = 32;
 
 /// What a lying peer knows and has made up.
 pub(super) struct Script {
+    /// The lie as it was given.
+    given: Lie,
+    /// What of it is of concern to syncing.
     lie: Lie,
+    proofs: Option<Arc<dyn ProofSource>>,
     proxy: BlockchainProxy,
     forger: Forger,
     /// Made-up blocks by the hash of the honest ones they stand for, the oldest first.
@@ -57,15 +64,26 @@ pub(super) struct Script {
 impl std::fmt::Debug for Script {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Script")
-            .field("lie", &self.lie)
+            .field("lie", &self.given)
             .finish_non_exhaustive()
     }
 }
 
 impl Script {
-    pub(super) fn new(lie: Lie, chain: ChainData) -> Self {
+    pub(super) fn new(given: Lie, chain: ChainData, proofs: Option<Arc<dyn ProofSource>>) -> Self {
+        let lie = match &given {
+            Lie::Proof {
+                conflicting: true, ..
+            } => Lie::ConflictingElection,
+            Lie::Proof { .. } => Lie::Honest,
+            lie => lie.clone(),
+        };
+        // Proofs would give it the lie.
+        let proofs = proofs.filter(|_| given != Lie::ConflictingElection);
         Self {
+            given,
             lie,
+            proofs,
             proxy: BlockchainProxy::from(&chain.blockchain),
             forger: Forger::new(),
             forged: Mutex::default(),
@@ -75,8 +93,49 @@ impl Script {
         }
     }
 
-    pub(super) fn lie(&self) -> &Lie {
-        &self.lie
+    pub(super) fn given(&self) -> &Lie {
+        &self.given
+    }
+
+    /// In what way it lies about proofs, if it does.
+    pub(super) fn proof_lie(&self) -> Option<ProofLie> {
+        match self.given {
+            Lie::Proof { lie, .. } => Some(lie),
+            _ => None,
+        }
+    }
+
+    /// The proofs it could tell honestly.
+    pub(super) fn proofs(&self) -> Option<&dyn ProofSource> {
+        self.proofs.as_deref()
+    }
+
+    /// The latest of them that is of a block up to this number.
+    pub(super) fn proof_at_most(&self, number: u32) -> Option<LatestProof> {
+        self.proofs()?.latest(self.blockchain(), number)
+    }
+
+    /// The election block that it makes up in place of an honest one.
+    pub(super) fn forged_election_block(&self, honest: &MacroBlock) -> MacroBlock {
+        match self.forged_election(honest) {
+            Block::Macro(block) => block,
+            Block::Micro(_) => honest.clone(),
+        }
+    }
+
+    /// How it replies to anything, apart from lies about what was asked.
+    pub(super) fn reply_as_to_all<Req: Lied>(
+        &self,
+        request: &Req,
+        peer: PeerId,
+    ) -> Reply<Req::Response> {
+        match self.lie {
+            Lie::NoAnswer => Reply::Never,
+            Lie::Query(QueryLie::IgnoresQueries) if Req::IS_QUERY => Reply::Never,
+            Lie::Closes => Reply::Close,
+            Lie::LateAnswer(delay) => Reply::Later(delay, request.honest(self, peer)),
+            _ => Reply::Now(request.lied(self, peer)),
+        }
     }
 
     pub(super) fn requests(&self) -> BTreeMap<&'static str, u64> {
@@ -242,13 +301,7 @@ pub(super) trait Lied: Request {
     fn lied(&self, script: &Script, peer: PeerId) -> Self::Response;
 
     fn reply(&self, script: &Script, peer: PeerId) -> Reply<Self::Response> {
-        match script.lie {
-            Lie::NoAnswer => Reply::Never,
-            Lie::Query(QueryLie::IgnoresQueries) if Self::IS_QUERY => Reply::Never,
-            Lie::Closes => Reply::Close,
-            Lie::LateAnswer(delay) => Reply::Later(delay, self.honest(script, peer)),
-            _ => Reply::Now(self.lied(script, peer)),
-        }
+        script.reply_as_to_all(self, peer)
     }
 }
 
@@ -412,6 +465,14 @@ pub(super) fn serve(network: &Arc<Network>, script: &Arc<Script>) {
             answer::<RequestTransactionsProof>(network, script);
             answer::<RequestTransactionReceiptsByAddress>(network, script);
             answer::<RequestBlocksProof>(network, script);
+        }
+    }
+    if script.proofs.is_some() {
+        match script.proof_lie() {
+            Some(ProofLie::Garbage) => {
+                answer_garbage::<RequestZKP, { garbage::SHORT }>(network, script);
+            }
+            _ => answer::<RequestZKP>(network, script),
         }
     }
     answer::<RequestSubscribeToAddress>(network, script);

@@ -4,10 +4,13 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use thiserror::Error;
 
-use super::query_lie::QueryLie;
+use super::{proof_lie::ProofLie, query_lie::QueryLie};
 
 /// How late [`Lie::LateAnswer`] answers unless told otherwise. Requests time out after 10 s.
 const DEFAULT_DELAY: Duration = Duration::from_secs(4);
+
+/// What stands before the name of a lie about proofs whose teller lies about elections as well.
+const CONFLICTING_AND: &str = "conflicting-election+";
 
 /// One way in which a peer differs from an honest one. Each is honest in all it doesn't name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +61,13 @@ pub enum Lie {
     WrongGenesis,
     /// Syncs honestly, and lies to those who ask about accounts, transactions and blocks.
     Query(QueryLie),
+    /// Lies about proofs of the election chain.
+    Proof {
+        /// In what way.
+        lie: ProofLie,
+        /// Whether it is a [`Lie::ConflictingElection`] as well. Otherwise it syncs honestly.
+        conflicting: bool,
+    },
 }
 
 /// It is not the name of a lie.
@@ -73,10 +83,13 @@ impl UnknownLie {
 
 impl Lie {
     /// Names of all kinds, as parsed. `late-answer` and `lagging` can be followed by `=` and a
-    /// number, of milliseconds and blocks respectively.
+    /// number, of milliseconds and blocks respectively; and what lies about proofs can have
+    /// `conflicting-election+` before it.
     pub fn names() -> Vec<&'static str> {
         let queries = QueryLie::ALL.iter().map(|(_, name)| *name);
-        Self::NAMES.iter().copied().chain(queries).collect()
+        let proofs = ProofLie::ALL.iter().map(|(_, name)| *name);
+        let others = Self::NAMES.iter().copied();
+        others.chain(queries).chain(proofs).collect()
     }
 
     /// Of those that have no type of their own.
@@ -107,6 +120,11 @@ impl Lie {
     /// Honest, but always one batch behind. (To be ahead, be honest about a longer chain.)
     pub const ONE_BATCH_BEHIND: Self = Self::Lagging(32);
 
+    /// Whether it can be told only where there are proofs.
+    pub fn needs_proofs(&self) -> bool {
+        matches!(self, Self::Proof { .. })
+    }
+
     /// How many epochs before the others' the chain of such a peer ends, if it has one of its own.
     pub(crate) fn epochs_behind(&self) -> Option<u32> {
         matches!(self, Self::StaleHead).then_some(1)
@@ -118,6 +136,12 @@ impl FromStr for Lie {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let unknown = || UnknownLie::new(text);
+        if let Some(lie) = text.strip_prefix(CONFLICTING_AND) {
+            return Ok(Self::Proof {
+                lie: lie.parse().map_err(|_| unknown())?,
+                conflicting: true,
+            });
+        }
         if let Some((name, number)) = text.split_once('=') {
             return match name {
                 "late-answer" => Ok(Self::LateAnswer(Duration::from_millis(
@@ -148,7 +172,13 @@ impl FromStr for Lie {
             "wrong-missing-blocks" => Self::WrongMissingBlocks,
             "no-services" => Self::NoServices,
             "wrong-genesis" => Self::WrongGenesis,
-            _ => Self::Query(text.parse()?),
+            _ => match text.parse() {
+                Ok(lie) => Self::Proof {
+                    lie,
+                    conflicting: false,
+                },
+                Err(_) => Self::Query(text.parse()?),
+            },
         })
     }
 }
@@ -177,6 +207,10 @@ impl fmt::Display for Lie {
             Self::NoServices => "no-services",
             Self::WrongGenesis => "wrong-genesis",
             Self::Query(lie) => return lie.fmt(f),
+            Self::Proof { lie, conflicting } => {
+                let prefix = if *conflicting { CONFLICTING_AND } else { "" };
+                return write!(f, "{prefix}{lie}");
+            }
         })
     }
 }
@@ -193,7 +227,18 @@ mod tests {
             let lie: Lie = name.parse().unwrap();
             assert_eq!(lie.to_string().parse::<Lie>().unwrap(), lie);
         }
-        for wrong in ["", "Honest", "late-answer=", "lagging=-1", "honest=1"] {
+        let both: Lie = "conflicting-election+bad-proof".parse().unwrap();
+        assert_eq!(both.to_string().parse::<Lie>().unwrap(), both);
+        assert!(both.needs_proofs() && !Lie::Honest.needs_proofs());
+        for wrong in [
+            "",
+            "Honest",
+            "late-answer=",
+            "lagging=-1",
+            "honest=1",
+            "conflicting-election+honest",
+            "honest+bad-proof",
+        ] {
             let error = wrong.parse::<Lie>().unwrap_err();
             assert!(error.to_string().contains("conflicting-election"));
         }

@@ -6,7 +6,7 @@
 //! same process, so it looks as alive as that.
 //!
 //! What it makes up is in the modules `forgery`, `forged_state` and `forged_history`, what it answers in
-//! `answers` and `queries`, and whom it notifies in `notifier`.
+//! `answers`, `queries` and `proof_lie`, and whom it notifies in `notifier`.
 
 mod answers;
 mod forged_history;
@@ -15,6 +15,7 @@ mod forgery;
 mod garbage;
 mod lie;
 mod notifier;
+mod proof_lie;
 mod queries;
 mod query_lie;
 
@@ -36,6 +37,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use self::{answers::Script, forgery::Forger};
 pub use self::{
     lie::{Lie, UnknownLie},
+    proof_lie::ProofLie,
     query_lie::QueryLie,
 };
 use crate::{
@@ -132,7 +134,7 @@ impl Liar {
 
     /// In what way it lies.
     pub fn lie(&self) -> &Lie {
-        self.host.parts.script.lie()
+        self.host.parts.script.given()
     }
 
     /// How many requests it got so far, by the name of their type.
@@ -183,10 +185,10 @@ async fn assemble(config: LiarConfig, chain: ChainData) -> Result<(Parts, Multia
         &proxy,
     )
     .await?;
-    let script = Arc::new(Script::new(config.lie, chain));
+    let script = Arc::new(Script::new(config.lie, chain, config.proofs));
     answers::serve(&network, &script);
     spawn(relay(Arc::clone(&network)));
-    if matches!(script.lie(), Lie::BadHeaderGossip) {
+    if matches!(script.given(), Lie::BadHeaderGossip) {
         spawn(spam(Arc::clone(&network), Arc::clone(&script)));
     }
     let address = listening.start().await?;

@@ -49,7 +49,8 @@ use tokio_stream::wrappers::BroadcastStream;
 pub(crate) use self::network::{NetworkSetup, connect, probe_port};
 pub use self::{network::validate_listen_address, producer::BlockTime};
 use crate::{
-    chain::{ChainData, ChainError, ValidatorKeys},
+    chain::{ChainData, ChainError, KeyRing, ValidatorKeys},
+    liar::Lie,
     proofs::{ProofSource, serve},
 };
 
@@ -112,6 +113,9 @@ pub enum NodeError {
     /// Nobody waits for the node any more.
     #[error("interrupted")]
     Interrupted,
+    /// There are no proofs that an adversary could lie about.
+    #[error("there are no proofs that a peer could lie about: {0}")]
+    NoProofs(Lie),
     /// The fixture is not of the chain that this program makes.
     #[error("the fixture is of another chain; make it again with `pico-node fixture`")]
     OtherFixture,
@@ -140,6 +144,9 @@ pub enum Role {
     Validator {
         /// The validator's keys.
         keys: Box<ValidatorKeys>,
+        /// Further validators, whose blocks it produces as well. The unmodified validator can't, so
+        /// with any of these [`BlockTime::Standard`] is a block a second by the other producer.
+        others: Vec<ValidatorKeys>,
         /// How often.
         block_time: BlockTime,
     },
@@ -183,6 +190,13 @@ impl NodeConfig {
         self.seeds = seeds;
     }
 
+    /// If it is a validator, it also produces the blocks of these.
+    pub(crate) fn produce_for(&mut self, validators: Vec<ValidatorKeys>) {
+        if let Role::Validator { others, .. } = &mut self.role {
+            *others = validators;
+        }
+    }
+
     /// The validator of `unit-albatross`, who needs nobody else to go on.
     pub fn validator(block_time: BlockTime) -> Self {
         Self {
@@ -191,6 +205,7 @@ impl NodeConfig {
             seeds: Vec::new(),
             role: Role::Validator {
                 keys: Box::new(ValidatorKeys::unit_albatross()),
+                others: Vec::new(),
                 block_time,
             },
             min_peers: 0,
@@ -493,8 +508,9 @@ async fn assemble(config: NodeConfig, chain: ChainData) -> Result<(Parts, Multia
     let mempool = match config.role {
         Role::Validator {
             keys,
+            others,
             block_time: BlockTime::Standard,
-        } => {
+        } if others.is_empty() => {
             let validator = Validator::new(
                 chain.database.clone(),
                 &consensus,
@@ -521,15 +537,16 @@ async fn assemble(config: NodeConfig, chain: ChainData) -> Result<(Parts, Multia
             spawn(async move { while task.next().await.is_some() {} });
             if let Role::Validator {
                 keys,
-                block_time: BlockTime::Every(period),
+                others,
+                block_time,
             } = role
             {
                 spawn(producer::produce_blocks(
                     Arc::clone(&chain.blockchain),
                     Arc::clone(&mempool),
                     Arc::clone(&network),
-                    *keys,
-                    period,
+                    KeyRing::new(*keys, others),
+                    block_time.period(),
                 ));
             }
             mempool

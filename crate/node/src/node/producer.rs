@@ -2,8 +2,8 @@
 //!
 //! The real validator aims at one block a second, a constant of the protocol. For demonstrations and
 //! tests that want another pace this takes its place: the same blocks, made by the same
-//! [`BlockProducer`](nimiq_blockchain::BlockProducer) from the same mempool and published on the same topics, only without the vote of validators that a
-//! network with just one of them can do without.
+//! [`BlockProducer`](nimiq_blockchain::BlockProducer) from the same mempool and published on the same topics, only without the vote of validators: one that
+//! has the keys of all can do without.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ use rand_chacha::ChaCha20Rng;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::publish;
-use crate::chain::{ChainError, Contents, KeyRing, ValidatorKeys, produce, push_to};
+use crate::chain::{ChainError, Contents, KeyRing, produce, push_to};
 
 /// How often a block is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,14 @@ impl BlockTime {
             Self::Every(Duration::from_millis(millis))
         }
     }
+
+    /// The time between blocks.
+    pub(super) fn period(self) -> Duration {
+        match self {
+            Self::Standard => Duration::from_millis(Policy::BLOCK_SEPARATION_TIME),
+            Self::Every(period) => period,
+        }
+    }
 }
 
 /// Makes a block each `period`, for ever.
@@ -52,10 +60,10 @@ pub(super) async fn produce_blocks(
     blockchain: Arc<RwLock<Blockchain>>,
     mempool: Arc<Mempool>,
     network: Arc<Network>,
-    keys: ValidatorKeys,
+    keys: KeyRing,
     period: Duration,
 ) {
-    let keys = Arc::new(KeyRing::new(keys, Vec::new()));
+    let keys = Arc::new(keys);
     let mut ticks = interval(period);
     // A machine that was asleep shall not catch up all at once.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -33,6 +33,10 @@ pub struct ZKProof {
 }
 
 /// What is answered.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is on its way from or to bytes"
+)]
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum ZkpResponse {
     /// The latest proof; and the proven block if it was asked for, with its justification and

@@ -12,6 +12,7 @@ mod simulated;
 mod store;
 mod stored;
 
+pub(crate) use self::serve::hash_of;
 pub use self::{
     message::{RequestZKP, ZKProof, ZkpResponse},
     serve::{ElectionBlocks, LatestProof, ProofSource, answer, serve},

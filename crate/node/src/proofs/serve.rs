@@ -58,7 +58,7 @@ pub trait ProofSource: Debug + Send + Sync {
 }
 
 /// Blake2s hash of a header, by which proofs name blocks.
-pub(super) fn hash_of(block: &MacroBlock) -> [u8; 32] {
+pub(crate) fn hash_of(block: &MacroBlock) -> [u8; 32] {
     block.hash_blake2s().0
 }
 

@@ -48,7 +48,14 @@ pub enum StoreError {
 #[derive(Clone, Debug)]
 pub struct ProofStore {
     directory: PathBuf,
-    read: Arc<Mutex<Option<(Instant, BTreeMap<u32, StoredProof>)>>>,
+    read: Arc<Mutex<Option<Reading>>>,
+}
+
+/// What was there when the folder was last read.
+#[derive(Debug)]
+struct Reading {
+    at: Instant,
+    proofs: BTreeMap<u32, StoredProof>,
 }
 
 /// Keeps other processes from adding proofs, until it is dropped.
@@ -165,13 +172,17 @@ impl ProofSource for ProofStore {
     fn latest(&self, blocks: &dyn ElectionBlocks, at_most: u32) -> Option<LatestProof> {
         let last = blocks.last()?.min(at_most);
         let mut read = self.read.lock();
-        if read.as_ref().is_none_or(|(at, _)| at.elapsed() > FRESH) {
+        if read
+            .as_ref()
+            .is_none_or(|reading| reading.at.elapsed() > FRESH)
+        {
+            let at = Instant::now();
             match self.load() {
-                Ok(proofs) => *read = Some((Instant::now(), proofs)),
+                Ok(proofs) => *read = Some(Reading { at, proofs }),
                 Err(error) => log::warn!("No proofs: {error}"),
             }
         }
-        let (_, proofs) = read.as_ref()?;
+        let proofs = &read.as_ref()?.proofs;
         proofs.range(..=last).rev().find_map(|(number, proof)| {
             let block = blocks.at(*number)?;
             (hash_of(&block) == proof.head).then(|| LatestProof {

@@ -1,0 +1,156 @@
+//! The real prover.
+
+use std::path::Path;
+
+use nimiq_primitives::networks::NetworkId;
+use pico_zkp::{
+    PreparedVerifyingKey, Statement, VerifyingKey,
+    prover::{self, Link, Parameters, ProvingKeys, StepProof},
+};
+
+use super::{Epoch, EpochProver, ProverError};
+use crate::{
+    chain::{Fixture, NETWORK_ID},
+    proofs::StoredProof,
+};
+
+/// What the development keys are made from. It is public, so whoever likes can forge proofs for them.
+const DEVELOPMENT_SEED: [u8; 32] = *b"pico-sync unit-albatross dev key";
+
+/// How many validators an election block of the development network may elect.
+const MAX_VALIDATORS: usize = 4;
+
+/// Makes the keys of `unit-albatross`, writes the proving keys to a file, and returns the verifying key as
+/// clients read it. Everybody makes the same keys, so they are for development only.
+///
+/// # Errors
+/// If the keys can't be made, or not be written.
+pub fn make_development_keys(
+    path: &Path,
+    tell: &mut dyn FnMut(String),
+) -> Result<Vec<u8>, ProverError> {
+    let parameters = Parameters {
+        network: NETWORK_ID as u8,
+        blocks_per_epoch: nimiq_primitives::policy::Policy::blocks_per_epoch(),
+        anchor_number: Fixture::anchor_number(),
+        max_validators: MAX_VALIDATORS,
+    };
+    let keys = ProvingKeys::setup(&parameters, DEVELOPMENT_SEED, &mut |stage| {
+        tell(stage.to_string());
+    })
+    .map_err(failed)?;
+    keys.save(path)
+        .map_err(|error| ProverError(format!("can't write {}: {error}", path.display())))?;
+    let key = keys.verifying_key().map_err(failed)?;
+    Ok(VerifyingKey::Chain(key).to_bytes())
+}
+
+/// Proves with the keys of a network.
+pub struct Groth16Prover {
+    keys: ProvingKeys,
+    anchor_number: u32,
+    prepared: PreparedVerifyingKey,
+}
+
+impl std::fmt::Debug for Groth16Prover {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Groth16Prover")
+            .field("anchor_number", &self.anchor_number)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Groth16Prover {
+    /// Proves with the keys in a file.
+    ///
+    /// # Errors
+    /// If they can't be read, or are of another network.
+    pub fn load(path: &Path) -> Result<Self, ProverError> {
+        let keys = ProvingKeys::load(path)
+            .map_err(|error| ProverError(format!("{}: {error}", path.display())))?;
+        let Parameters {
+            network,
+            anchor_number,
+            ..
+        } = *keys.parameters();
+        if network != NETWORK_ID as u8 {
+            let name = NetworkId::try_from(network)
+                .map_or_else(|_| network.to_string(), |network| network.to_string());
+            return Err(ProverError(format!(
+                "{} has keys of another network: {name}",
+                path.display()
+            )));
+        }
+        let key = VerifyingKey::Chain(keys.verifying_key().map_err(failed)?);
+        Ok(Self {
+            anchor_number,
+            prepared: key.prepare().map_err(failed)?,
+            keys,
+        })
+    }
+}
+
+impl EpochProver for Groth16Prover {
+    fn anchor_number(&self) -> u32 {
+        self.anchor_number
+    }
+
+    fn step(
+        &self,
+        epoch: Epoch<'_>,
+        link: Option<&StoredProof>,
+        tell: &mut dyn FnMut(String),
+    ) -> Result<StoredProof, ProverError> {
+        let link = link.map(|proof| Link {
+            step: step_of(proof),
+            wrapper: proof.wrapper.clone().unwrap_or_default(),
+        });
+        let step = prover::prove_step(
+            &self.keys,
+            epoch.previous,
+            epoch.next,
+            link.as_ref(),
+            &mut |stage| tell(stage.to_string()),
+        )
+        .map_err(failed)?;
+        Ok(StoredProof {
+            block_number: step.block_number,
+            anchor: step.anchor,
+            head: step.head,
+            step: step.step,
+            wrapper: None,
+        })
+    }
+
+    fn wrap(
+        &self,
+        step: &StoredProof,
+        tell: &mut dyn FnMut(String),
+    ) -> Result<Vec<u8>, ProverError> {
+        let link = prover::wrap(&self.keys, &step_of(step), &mut |stage| {
+            tell(stage.to_string());
+        });
+        Ok(link.map_err(failed)?.wrapper)
+    }
+
+    fn accepts(&self, proof: &StoredProof) -> bool {
+        let statement = Statement {
+            anchor: proof.anchor,
+            head: proof.head,
+        };
+        self.prepared.verify(&statement, &proof.step).is_ok()
+    }
+}
+
+fn step_of(proof: &StoredProof) -> StepProof {
+    StepProof {
+        block_number: proof.block_number,
+        anchor: proof.anchor,
+        head: proof.head,
+        step: proof.step.clone(),
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> ProverError {
+    ProverError(error.to_string())
+}
