@@ -4,7 +4,8 @@
 //       --headless          watch the page in headless Chromium instead of serving it: every sync event is one
 //                           JSON line on stdout; ends with 0 after 5 new live heads
 //       --adversary [KIND]  add a lying peer (default: conflicting-election)
-//       --epochs N          prefilled epochs (default 3)
+//       --proofs KIND       what proofs of the election chain the nodes serve: "fixture" (default), "simulated" or "none"
+//       --epochs N          prefilled epochs (default: those of the fixture, else 3)
 //       --nodes N           honest nodes (default 3)
 //       --port N            of the page (default: any free one)
 //       --timeout S         of --headless, from opening the page (default 60)
@@ -18,6 +19,8 @@ import { buildPage, pageDir } from './lib/page.mjs';
 import { serve } from './serve.mjs';
 import { setup } from './setup.mjs';
 
+/** What `--proofs` takes. */
+const PROOFS = ['fixture', 'simulated', 'none'];
 /** What `--headless` waits for. */
 const LIVE_HEADS = 5;
 
@@ -38,7 +41,8 @@ main(async () => {
     await build();
     try {
         const adversary = options.adversary ? ` and a liar (${options.adversary})` : '';
-        devnet = await step(`Starting ${options.nodes} Nimiq nodes${adversary}, ${options.epochs} epochs prefilled`, () => startDevnet(options));
+        const chain = options.epochs ? `${options.epochs} epochs prefilled` : 'with the chain of the fixture';
+        devnet = await step(`Starting ${options.nodes} Nimiq nodes${adversary}, ${chain}`, () => startDevnet(options));
         // With a liar, the page is told of it alone, and believes it until it has found the others through it: of two
         // that contradict each other, whom it asks first is chance, and a lie against a proven chain does nothing.
         const peers = devnet.liars.length ? devnet.liars : devnet.addresses;
@@ -82,7 +86,8 @@ function parse(argv) {
             options: {
                 headless: { type: 'boolean', default: false },
                 adversary: { type: 'string' },
-                epochs: { type: 'string', default: '3' },
+                proofs: { type: 'string', default: 'fixture' },
+                epochs: { type: 'string' },
                 nodes: { type: 'string', default: '3' },
                 port: { type: 'string', default: '0' },
                 timeout: { type: 'string', default: '60' },
@@ -91,10 +96,13 @@ function parse(argv) {
     } catch (error) {
         throw new Failure(error.message);
     }
+    if (!PROOFS.includes(values.proofs)) throw new Failure(`--proofs takes one of ${PROOFS.join(', ')}, not "${values.proofs}"`);
+    values.epochs ??= values.proofs === 'fixture' ? undefined : '3';
     return {
         headless: values.headless,
         adversary: values.adversary,
-        epochs: number('epochs', values.epochs, 1, 1000),
+        proofs: values.proofs === 'none' ? undefined : values.proofs,
+        epochs: values.epochs === undefined ? undefined : number('epochs', values.epochs, 1, 1000),
         nodes: number('nodes', values.nodes, 1, 20),
         port: number('port', values.port, 0, 65535),
         timeoutMs: number('timeout', values.timeout, 1, 3600) * 1000,
@@ -112,10 +120,10 @@ async function build() {
 }
 
 /** Opens the page and prints its client's events until enough live heads were seen. */
-async function watch(browser, url, devnet, { adversary, timeoutMs }) {
+async function watch(browser, url, devnet, { adversary, proofs, timeoutMs }) {
     const liars = new Set(devnet.liars.map(peerIdOf));
     const expectFallback = ADVERSARIES_WITH_FALLBACK.includes(adversary);
-    const seen = { established: false, heads: 0, fallback: false, liarConvicted: false, liarGone: false };
+    const seen = { established: false, heads: 0, fallback: false, liarConvicted: false, liarGone: false, proof: false, trustByProof: false };
 
     const page = await browser.newPage();
     let timer;
@@ -127,6 +135,8 @@ async function watch(browser, url, devnet, { adversary, timeoutMs }) {
                 expectFallback && !seen.fallback && 'no fallback was seen',
                 expectFallback && !seen.liarConvicted && 'the liar was not found out',
                 expectFallback && !seen.liarGone && 'the liar was not disconnected',
+                proofs && !seen.proof && 'no proof was verified',
+                proofs && !seen.trustByProof && 'trust is not verified by a proof',
             ].filter(Boolean);
         timer = setTimeout(() => reject(new Failure(`after ${timeoutMs / 1000} s: ${missing().join(', ')}`)), timeoutMs);
         page.on('crash', () => reject(new Failure('the page crashed')));
@@ -140,6 +150,10 @@ async function watch(browser, url, devnet, { adversary, timeoutMs }) {
             } else if (event.type === 'fallback') {
                 seen.fallback = true;
                 seen.heads = 0;
+            } else if (event.type === 'zkp' && event.status === 'verified') {
+                seen.proof = true;
+            } else if (event.type === 'trust') {
+                seen.trustByProof = event.level === 'verified' && event.via === 'zkp';
             } else if (event.type === 'macro-sync' && event.outcome === 'conflicting' && liars.has(event.peerId)) {
                 seen.liarConvicted = true;
             } else if (event.type === 'peer-left' && liars.has(event.peerId)) {

@@ -82,13 +82,16 @@ describe('proofs of the election chain', () => {
         assert.deepEqual(page.faults, []);
     }
 
+    /** A client that is alone with the liar until it is told to go to the others. */
+    const alone = (page, net) =>
+        createClient(page, { network: net.network, peers: net.liars, verifyingKey: keyOf(net), minPeers: 1, desiredPeers: 1 });
+
     test('a liar that was believed: conflict, fallback, proof, verified, the honest head', async (t) => {
         const net = await devnet(t, { proofs: 'simulated', adversary: 'conflicting-election' });
         const page = await openBlank(t, shared);
         await shared.browser.startTracing(page, { categories: ['toplevel', 'blink.user_timing', '__metadata'] });
         await page.evaluate(() => void performance.mark('benchmark'));
-        // Alone with the liar until it is told to go to the others.
-        const client = await createClient(page, { network: net.network, peers: net.liars, verifyingKey: keyOf(net), minPeers: 1, desiredPeers: 1 });
+        const client = await alone(page, net);
         await client.until(is('macro-block'), 'a chain by the liar’s word');
         for (const node of net.nodes) await client.call('connect', node);
         await story(client, ['the fallback', is('fallback', { from: 'pico', to: 'light' })], ...PROOF, ['consensus', is('consensus', { state: 'established' })]);
@@ -181,6 +184,40 @@ describe('proofs of the election chain', () => {
             assert.deepEqual(page.faults, []);
         });
     });
+
+    // What there is beside: every kind of lie, and who wins against whom, is told by the tests of the engine.
+    for (const [adversary, status] of [
+        ['bad-proof', 'rejected'],
+        ['broken-proof', 'rejected'],
+        ['forged-proof-block', 'rejected'],
+        ['conflicting-election+bad-proof', 'rejected'],
+        // That is no answer at all.
+        ['oversized-proof', 'unavailable'],
+        ['garbage-proof', 'unavailable'],
+    ]) {
+        test(`${adversary}: ${status}, the liar dropped, the honest proof used`, async (t) => {
+            const net = await devnet(t, { proofs: 'simulated', epochs: 2, adversary });
+            const page = await openBlank(t, shared);
+            const client = await alone(page, net);
+            const peerId = peerIdOf(net.liars[0]);
+            await story(client, ['its proof being asked for', zkp('requested', { peerId })], [`its being ${status}`, zkp(status, { peerId })]);
+            await client.until(is('peer-left', { peerId }), 'the liar being dropped');
+            for (const node of net.nodes) await client.call('connect', node);
+            await story(client, ['the liar being dropped', is('peer-left', { peerId })], ...PROOF);
+            assert.ok(!client.events.some(zkp('verified', { peerId })));
+            await endsWell({ page, client }, { fallbacks: client.events.filter(is('fallback')).length });
+        });
+    }
+
+    for (const adversary of ['outdated-proof', 'no-proof-answer']) {
+        test(`${adversary}: no harm done`, async (t) => {
+            const net = await devnet(t, { proofs: 'simulated', epochs: 2, adversary });
+            const met = await meet(t, { ...net, nodes: net.addresses });
+            await story(met.client, ...PROOF);
+            assert.ok(!met.client.events.some(zkp('rejected')));
+            await endsWell(met);
+        });
+    }
 
     test('nodes without proofs: unavailable, and by signatures then', async (t) => {
         const [net, { verifyingKey }] = [await devnet(t, { epochs: 3, version: 2 }), await devnet(t, { epochs: 1, proofs: 'simulated' })];

@@ -111,10 +111,10 @@ export class View {
         html('trust').dataset.trust = adopted ? state.trust : '';
         setText(html('trust'), adopted ? state.trust : '–');
         const fell = fallbacks ? ` · ${fallbacks} fallback${fallbacks > 1 ? 's' : ''} to light sync` : '';
-        setText(html('trust-how'), (adopted ? (VIA[trustVia ?? 'peers'] ?? `Through ${trustVia}`) : 'Nothing adopted yet') + fell);
+        setText(html('trust-how'), (adopted ? how(state.trust, trustVia) : 'Nothing adopted yet') + fell);
         html('zkp').dataset.status = proof?.status ?? '';
         html('zkp').title = proof?.reason ?? '';
-        setText(html('zkp'), proof ? `Zero-knowledge: ${zkp(proof)}` : '');
+        setText(html('zkp'), proof ? zkp(proof) : '');
     }
 
     #heads({ state, milestones }: Session): void {
@@ -187,6 +187,12 @@ export class View {
         while (this.#log.childElementCount > events.length) this.#log.lastElementChild?.remove();
         if (scrolled !== undefined) this.#log.scrollTop = this.#log.scrollHeight - scrolled;
     }
+}
+
+/** What trust rests on. A chain that is walked from its anchor is proven all the way, before that is said of its end. */
+function how(trust: string, via?: string): string {
+    if (via === undefined && trust === 'verified') return 'Proven as far as it goes';
+    return VIA[via ?? 'peers'] ?? `Through ${via}`;
 }
 
 function newPeerRow(peerId: string): HTMLElement {
