@@ -49,7 +49,7 @@ pub(crate) enum ProofBase {
 /// An election block that a proof may lead to. It has passed every check that needs neither the
 /// proof nor the chain.
 #[derive(Clone, Debug)]
-pub(crate) struct Leap(MacroBlock);
+pub(crate) struct Leap(Box<MacroBlock>);
 
 impl Leap {
     /// Checks a block that a peer delivered with a proof. It must be hashable.
@@ -63,7 +63,7 @@ impl Leap {
         let (mut block, _) = elected_by(params, block)?;
         // Nothing rests on its signatures.
         block.justification = None;
-        Ok(Self(block))
+        Ok(Self(Box::new(block)))
     }
 
     pub(crate) fn block_number(&self) -> u32 {
@@ -144,7 +144,7 @@ impl LightChain {
         }
         // Its hash binds that of the one before.
         self.elections.insert(before, parent.clone());
-        let block = Block::Macro(block);
+        let block = Block::Macro(*block);
         self.store = ChainStore::starting_at(block.clone());
         self.revision = Revision::fresh();
         self.proof_start.leapt = true;

@@ -7,6 +7,7 @@
 //! what is done about a chain of an earlier run in `restored`.
 
 mod background;
+mod config;
 mod following;
 mod handle;
 mod heads;
@@ -35,7 +36,6 @@ use nimiq_utils::stream::FuturesUnordered;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-pub use self::handle::Handle;
 use self::{
     background::{Background, BackgroundEvent},
     handle::{Control, Status},
@@ -44,6 +44,10 @@ use self::{
     stall::{Pulse, Remedy, StallDetector},
     verdicts::{Judgement, Suspect},
 };
+pub use self::{
+    config::{ProofConfig, SyncConfig, SyncMode},
+    handle::Handle,
+};
 use crate::{
     clock::Clock,
     event::{ConsensusState, EventBus, StallAction, SyncEvent, Trust},
@@ -51,63 +55,13 @@ use crate::{
     live::{LiveEvent, LiveSync},
     macro_sync::{Context, EitherSyncer, LightMacroSync, MacroSyncReturn, PicoMacroSync},
     messages::{BlockHeaderMessage, BlockHeaderTopic, ResponseHead},
-    params::{Anchor, NetworkParams},
+    params::NetworkParams,
     peer_tasks::PeerTasks,
     query::{Queries, Standing},
     requests::{self, PeerFault},
-    saved::SavedChain,
     shared::SharedChain,
     verifier::Verifier,
 };
-
-/// How to sync.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum SyncMode {
-    /// Optimistically, with light macro sync as fallback.
-    #[default]
-    Pico,
-    /// Verified from the start.
-    Light,
-}
-
-/// What the user may choose.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct SyncConfig {
-    /// How to sync.
-    pub mode: SyncMode,
-    /// Whether an optimistic chain is proven in the background.
-    pub verify_in_background: bool,
-    /// Good peers that make consensus.
-    pub min_peers: usize,
-    /// Where trust starts, in place of [`NetworkParams::anchor`]: an election block, or genesis.
-    pub anchor: Option<Anchor>,
-    /// What an earlier run left behind, see [`Handle::saved`].
-    pub restored: Option<SavedChain>,
-    /// How proofs of the election chain are used: not at all without a verifying key.
-    pub proofs: Option<ProofConfig>,
-}
-
-/// What the engine has to know of the network's verifying key. The key itself is the
-/// [`Verifier`]'s.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct ProofConfig {
-    /// Number of the election block that proofs start from. Its hash is not taken from anybody: the
-    /// engine walks there by signatures.
-    pub anchor_number: u32,
-}
-
-impl Default for SyncConfig {
-    fn default() -> Self {
-        Self {
-            mode: SyncMode::Pico,
-            verify_in_background: true,
-            min_peers: 3,
-            anchor: None,
-            restored: None,
-            proofs: None,
-        }
-    }
-}
 
 type HeadAnswer = Result<ResponseHead, PeerFault>;
 type Announcements<TNetwork> =

@@ -56,7 +56,7 @@ pub struct LightMacroSync<TNetwork: Network> {
     queue: MacroQueue<TNetwork>,
     /// The front of the queue, while its signatures are checked.
     proving: Option<Proving>,
-    proofs: Proofs<TNetwork::PeerId>,
+    proofs: Box<Proofs<TNetwork::PeerId>>,
     /// Peers that named another election block than the queue holds, and at which number.
     disputed: HashMap<TNetwork::PeerId, (u32, Blake2bHash)>,
     results: VecDeque<MacroSyncReturn<TNetwork::PeerId>>,
@@ -72,7 +72,7 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
             heads: HashMap::new(),
             queue,
             proving: None,
-            proofs: Proofs::new(),
+            proofs: Box::new(Proofs::new()),
             disputed: HashMap::new(),
             results: VecDeque::new(),
         }
@@ -284,7 +284,7 @@ impl<TNetwork: Network> MacroSync<TNetwork::PeerId> for LightMacroSync<TNetwork>
     fn drain_peers(&mut self) -> Vec<TNetwork::PeerId> {
         self.queue.clear();
         self.proving = None;
-        self.proofs = Proofs::new();
+        self.proofs.reset();
         self.asking.clear();
         self.disputed.clear();
         self.results.clear();

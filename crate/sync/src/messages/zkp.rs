@@ -50,6 +50,7 @@ impl<'de> Deserialize<'de> for ZKProof {
 }
 
 /// A peer's latest proof.
+#[allow(clippy::large_enum_variant, reason = "there is never more than one")]
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum ZkpResponse {
     /// The proof, and the block that it proves if that was asked for. The block comes without body.

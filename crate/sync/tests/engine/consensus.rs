@@ -9,9 +9,10 @@ use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
 use crate::support::{
     blocks::{BATCH, TOP, chain, election, time_of, usurped},
-    engine::{BrokenVerifier, Engine, clock_at, config, light, with_peers},
+    engine::{Engine, clock_at, config, light, with_peers},
     network::{Closed, MemoryNetwork, PeerId},
     peer::Peer,
+    verifiers::BrokenVerifier,
 };
 
 const HEIGHT: u32 = election(3) + BATCH + 5;

@@ -28,7 +28,7 @@ fn proof(len: usize) -> ZKProof {
 fn a_request_has_the_bytes_of_the_v1_protocol() {
     assert_eq!(RequestZKP::TYPE_ID, 211);
     assert_eq!(RequestZKP::MAX_REQUESTS, 1000);
-    assert!(<RequestZKP as RequestCommon>::Kind::EXPECT_RESPONSE);
+    const { assert!(<RequestZKP as RequestCommon>::Kind::EXPECT_RESPONSE) };
     // 211 shifted, with the lowest bit set, then the number and the flag.
     for (number, flag, bytes) in [
         (0, false, &[0xa7, 0x03, 0x00, 0x00][..]),

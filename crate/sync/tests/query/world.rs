@@ -16,9 +16,10 @@ use rand::RngExt as Rng;
 
 use crate::support::{
     blocks::{self, election},
-    engine::{Engine, MemoVerifier, clock_at, with_peers},
+    engine::{Engine, clock_at, with_peers},
     network::{MemoryNetwork, PeerId},
     peer::{Peer, Question, Reply},
+    verifiers::MemoVerifier,
 };
 
 /// Accounts of the blockchain that were paid something: the number of the payer says how much.

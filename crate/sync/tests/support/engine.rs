@@ -12,11 +12,11 @@ use pico_sync::{
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 
-pub use super::verifiers::{BrokenVerifier, MemoVerifier};
 use super::{
     blocks::{self, TOP},
     network::MemoryNetwork,
     peer::Peer,
+    verifiers::MemoVerifier,
 };
 
 /// Longest wait for an event, in virtual time unless the network is real.

@@ -99,6 +99,15 @@ impl<TPeerId: Copy + Eq> Proofs<TPeerId> {
         }
     }
 
+    /// Forgets all that was found out.
+    pub(super) fn reset(&mut self) {
+        let target = self.target.take();
+        *self = Self {
+            target,
+            ..Self::new()
+        };
+    }
+
     pub(super) fn remove_peer(&mut self, peer: &TPeerId) {
         self.asked.retain(|other| other != peer);
         self.awaited.retain(|other| other != peer);
