@@ -21,6 +21,8 @@ const WALLET_SIZE_LIMIT = 150_000;
 const WASM = ['--target', 'wasm32-unknown-unknown'];
 /** The crates that become wasm. */
 const WASM_CRATES = ['pico-sync', 'pico-network', 'pico-zkp', 'pico-sync-client', 'pico-wallet'].flatMap((name) => ['-p', name]);
+/** The circuits and the prover. Not of the whole workspace: they would be in every binary. */
+const PROVER = ['-p', 'pico-zkp', '--features', 'prover'];
 const DENY = ['--', '-D', 'warnings'];
 
 /** Name → what it is, and the work. */
@@ -32,7 +34,13 @@ const STAGES = {
     types: ['The typings fit the contract, and the page fits the typings', checkTypes],
     page: ['The page builds', buildPage],
     node: ['The node builds', buildNode],
-    rust: ['Rust tests, native', () => cargo(['test', '--locked', '--workspace', '--no-fail-fast'], { label: 'rust', packages: ['pico-node'] })],
+    rust: [
+        'Rust tests, native',
+        async () => {
+            await cargo(['test', '--locked', '--workspace', '--no-fail-fast'], { label: 'rust', packages: ['pico-node'] });
+            await cargo(['test', '--locked', ...PROVER, '--lib', '--no-fail-fast'], { label: 'rust, circuits', packages: ['pico-node'] });
+        },
+    ],
     wasm: [
         'Rust tests, in headless Chrome',
         () => run('wasm-pack', ['test', '--headless', '--chrome', 'crate/client', '--locked'], { label: 'wasm' }),
@@ -41,6 +49,7 @@ const STAGES = {
         'Clippy finds nothing, natively and for wasm',
         async () => {
             await cargo(['clippy', '--locked', '--workspace', '--all-targets', ...DENY], { label: 'clippy', packages: ['pico-node'] });
+            await cargo(['clippy', '--locked', ...PROVER, '-p', 'pico-node', '--features', 'pico-node/prover', '--all-targets', ...DENY], { label: 'clippy, prover', packages: ['pico-node'] });
             await cargo(['clippy', '--locked', ...WASM_CRATES, '--lib', ...WASM, ...DENY], { label: 'clippy, wasm', packages: ['pico-sync-client'] });
             await cargo(['clippy', '--locked', '-p', 'pico-sync-client', '--all-targets', ...WASM, ...DENY], { label: 'clippy, wasm tests', packages: ['pico-sync-client'] });
         },

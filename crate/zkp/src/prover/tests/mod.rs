@@ -1,5 +1,6 @@
 //! The circuits: what satisfies them, and that breaking one thing leaves them unsatisfied.
 
+mod costs;
 mod keys;
 mod pieces;
 mod scene;
@@ -9,7 +10,7 @@ mod wrapper;
 
 use ark_ff::PrimeField;
 use ark_relations::gr1cs::{
-    ConstraintSystem, ConstraintSystemRef, OptimizationGoal, SynthesisError,
+    ConstraintSystem, ConstraintSystemRef, OptimizationGoal, SynthesisError, SynthesisMode,
 };
 use nimiq_block::MacroBlock;
 use nimiq_serde::Deserialize;
@@ -34,6 +35,18 @@ fn run<F: PrimeField>(
     synthesize(cs.clone()).unwrap();
     cs.finalize();
     (cs.num_constraints(), cs.is_satisfied().unwrap())
+}
+
+/// Without constraints, for what is computed alone: that they hold is another test's.
+fn values<F: PrimeField, T>(
+    synthesize: impl FnOnce(ConstraintSystemRef<F>) -> Result<T, SynthesisError>,
+) -> T {
+    let cs = ConstraintSystem::new_ref();
+    cs.set_mode(SynthesisMode::Prove {
+        construct_matrices: false,
+        generate_lc_assignments: true,
+    });
+    synthesize(cs).unwrap()
 }
 
 fn is_satisfied<F: PrimeField>(

@@ -10,7 +10,7 @@ use nimiq_bls::Signature;
 use nimiq_hash::{Blake2sHash, Hash, HashOutput, blake2s::Blake2xParameters};
 
 use super::{
-    PARAMETERS, is_satisfied,
+    PARAMETERS, is_satisfied, values,
     scene::{ROUND, Scene},
 };
 use crate::prover::{
@@ -41,12 +41,10 @@ fn blake2s_is_blake2s() {
     let mut rng = StdRng::seed_from_u64(seed);
     for length in [0, 1, 31, 32, 55, 63, 64, 65, 127, 128, 129, 371] {
         let message: Vec<u8> = (0..length).map(|_| rng.r#gen()).collect();
-        let mut digest = Vec::new();
-        assert!(is_satisfied(|cs: ConstraintSystemRef<F>| {
+        let digest = values(|cs: ConstraintSystemRef<F>| {
             let bits = witness_bytes(&cs, &message)?;
-            digest = bytes(&blake2s::hash(&cs, &bits)?);
-            Ok(())
-        }));
+            Ok(bytes(&blake2s::hash(&cs, &bits)?))
+        });
         // `Hash` of a slice of bytes is that of the bytes alone.
         assert_eq!(digest, message.hash::<Blake2sHash>().as_bytes(), "{length}");
     }
@@ -78,13 +76,10 @@ fn hashing_to_the_curve_is_that_of_nodes() {
     // Among 16 messages some need several tries, and both signs are met.
     for i in 0..16u8 {
         let hash: Blake2sHash = vec![i].hash();
-        let mut point = G1Affine::zero();
-        assert!(is_satisfied(|cs: ConstraintSystemRef<F>| {
+        let point = values(|cs: ConstraintSystemRef<F>| {
             let bits = witness_bytes(&cs, hash.as_bytes())?;
-            let found = vote::hash_to_g1(&cs, &bits)?;
-            point = found.value()?.into_affine();
-            Ok(())
-        }));
+            Ok(vote::hash_to_g1(&cs, &bits)?.value()?.into_affine())
+        });
         assert_eq!(point, Signature::hash_to_g1(hash).into_affine());
     }
 }
@@ -100,14 +95,14 @@ fn link() -> (Scene, LinkWitness) {
 fn a_header_is_opened_by_its_hash_alone() {
     let (scene, link) = link();
     let opened = |content: &[u8; CONTENT_SIZE]| {
-        let mut hash = Vec::new();
-        assert!(is_satisfied(|cs: ConstraintSystemRef<F>| {
-            hash = bytes(HeaderVar::new(&cs, &PARAMETERS, content)?.hash());
-            Ok(())
-        }));
-        hash
+        values(|cs: ConstraintSystemRef<F>| {
+            Ok(bytes(HeaderVar::new(&cs, &PARAMETERS, content)?.hash()))
+        })
     };
     let hash = scene.next.hash_blake2s();
+    assert!(is_satisfied(|cs: ConstraintSystemRef<F>| {
+        HeaderVar::new(&cs, &PARAMETERS, &link.next).map(drop)
+    }));
     assert_eq!(opened(&link.next), hash.as_bytes());
     // One byte of each field: number, round, timestamp, parents, interlink, seed, extra data, roots.
     for position in [
@@ -126,26 +121,16 @@ fn network_and_version_are_those_of_the_circuit() {
         let mut altered = link.next;
         altered[0] = network;
         altered[2] = version;
-        let mut digest = Vec::new();
-        assert!(is_satisfied(|cs: ConstraintSystemRef<F>| {
-            digest = bytes(HeaderVar::new(&cs, &PARAMETERS, &altered)?.hash());
-            Ok(())
-        }));
+        let digest = values(|cs: ConstraintSystemRef<F>| {
+            Ok(bytes(HeaderVar::new(&cs, &PARAMETERS, &altered)?.hash()))
+        });
         assert_ne!(digest, altered.to_vec().hash::<Blake2sHash>().as_bytes());
     }
 }
 
 /// The validators of a link, in a circuit with room for as many as given.
-fn set_holds(validators: &[Option<ValidatorWitness>]) -> Option<(Vec<u8>, G2Affine)> {
-    let mut found = None;
-    is_satisfied(|cs: ConstraintSystemRef<F>| {
-        let set = ValidatorsVar::new(&cs, validators)?;
-        let key = set.signers_key.value().unwrap_or_default();
-        found = Some((bytes(&set.commitment), key.into_affine()));
-        Ok(())
-    })
-    .then_some(found)
-    .flatten()
+fn set_holds(validators: &[Option<ValidatorWitness>]) -> bool {
+    is_satisfied(|cs| ValidatorsVar::new(&cs, validators).map(drop))
 }
 
 #[test]
@@ -154,7 +139,10 @@ fn the_commitment_is_that_of_nodes_however_many_there_are() {
         let mut scene = Scene::new(slots);
         scene.justify(slots);
         let link = LinkWitness::new(&PARAMETERS, &scene.previous, &scene.next).unwrap();
-        let (commitment, key) = set_holds(&link.validators).unwrap();
+        let (commitment, key) = values(|cs: ConstraintSystemRef<F>| {
+            let set = ValidatorsVar::new(&cs, &link.validators)?;
+            Ok((bytes(&set.commitment), set.signers_key.value()?.into_affine()))
+        });
         let set = scene.previous.get_validators().unwrap();
         assert_eq!(commitment, set.commitment_hash::<Blake2sHash>().as_bytes());
         let secret: Fr = slots
@@ -172,7 +160,7 @@ fn changed(change: impl FnOnce(&mut ValidatorWitness, &mut ValidatorWitness)) ->
     let mut validators = link.validators[..2].to_vec();
     let (first, second) = validators.split_at_mut(1);
     change(first[0].as_mut().unwrap(), second[0].as_mut().unwrap());
-    set_holds(&validators).is_some()
+    set_holds(&validators)
 }
 
 fn set_slots(validator: &mut ValidatorWitness, start: u16, end: u16) {
@@ -208,14 +196,14 @@ fn unused_entries_count_for_nothing() {
         weight,
         ..ValidatorWitness::unused()
     };
-    assert!(set_holds(&[used.clone(), None]).is_some());
+    assert!(set_holds(&[used.clone(), None]));
     // One that is there, but owns nothing.
     let mut voter = used.clone().unwrap();
     voter.weight = 341;
-    assert!(set_holds(&[Some(voter.clone()), None]).is_none());
-    assert!(set_holds(&[Some(voter), Some(ghost(1))]).is_none());
+    assert!(!set_holds(&[Some(voter.clone()), None]));
+    assert!(!set_holds(&[Some(voter), Some(ghost(1))]));
     // A gap before one that is used.
-    assert!(set_holds(&[used.clone(), None, used]).is_none());
+    assert!(!set_holds(&[used.clone(), None, used]));
 }
 
 #[test]
