@@ -446,6 +446,34 @@ describe('loading', { timeout: 60_000 }, () => {
         assert.deepEqual([result.ours, result.code], [true, 'unsupported']);
     });
 
+    test('of a verifying key: for those only who join its network, and under a strict policy', async () => {
+        const { page, errors, close } = await openPage(browser, {
+            headers: { 'Content-Security-Policy': "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; img-src data:" },
+        });
+        try {
+            const requests = [];
+            page.on('request', (request) => requests.push(new URL(request.url()).pathname));
+            const keys = () => requests.filter((path) => path.startsWith('/dist/keys/'));
+            const join = (options) =>
+                page.evaluate(async (options) => {
+                    const { PicoSyncClient } = await import('/dist/index.js');
+                    const client = await PicoSyncClient.create({ peers: [], ...options });
+                    const events = client.events();
+                    await client.close();
+                    const zkp = [];
+                    for await (const event of events) if (event.type === 'zkp') zkp.push(event.reason);
+                    return zkp;
+                }, options);
+            assert.deepEqual(await join({ network: 'main-albatross' }), []);
+            assert.deepEqual(keys(), []);
+            assert.deepEqual(await join({ network: 'unit-albatross' }), []);
+            assert.deepEqual(keys(), ['/dist/keys/unit-albatross.js']);
+            assert.deepEqual(errors, []);
+        } finally {
+            await close();
+        }
+    });
+
     test('happens once for any number of clients', async () => {
         const { page, close } = await openPage(browser);
         try {
