@@ -1,9 +1,9 @@
 //! Making proofs, link by link.
 
 use ark_crypto_primitives::snark::SNARK;
+use ark_ec::pairing::Pairing;
 use ark_ff::PrimeField;
 use ark_groth16::{Groth16, Proof, VerifyingKey};
-use ark_ec::pairing::Pairing;
 use ark_mnt4_753::MNT4_753;
 use ark_mnt6_753::MNT6_753;
 use ark_relations::gr1cs::SynthesisError;
@@ -247,11 +247,7 @@ fn elements<F: PrimeField>(inputs: &Inputs) -> [F; 3] {
     ]
 }
 
-fn holds<E: Pairing>(
-    key: &VerifyingKey<E>,
-    inputs: &[E::ScalarField],
-    proof: &Proof<E>,
-) -> bool {
+fn holds<E: Pairing>(key: &VerifyingKey<E>, inputs: &[E::ScalarField], proof: &Proof<E>) -> bool {
     Groth16::<E>::verify(key, inputs, proof).unwrap_or(false)
 }
 

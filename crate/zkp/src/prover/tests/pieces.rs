@@ -10,8 +10,9 @@ use nimiq_bls::Signature;
 use nimiq_hash::{Blake2sHash, Hash, HashOutput, blake2s::Blake2xParameters};
 
 use super::{
-    PARAMETERS, is_satisfied, values,
+    PARAMETERS, is_satisfied,
     scene::{ROUND, Scene},
+    values,
 };
 use crate::prover::{
     gadget::{
@@ -141,7 +142,10 @@ fn the_commitment_is_that_of_nodes_however_many_there_are() {
         let link = LinkWitness::new(&PARAMETERS, &scene.previous, &scene.next).unwrap();
         let (commitment, key) = values(|cs: ConstraintSystemRef<F>| {
             let set = ValidatorsVar::new(&cs, &link.validators)?;
-            Ok((bytes(&set.commitment), set.signers_key.value()?.into_affine()))
+            Ok((
+                bytes(&set.commitment),
+                set.signers_key.value()?.into_affine(),
+            ))
         });
         let set = scene.previous.get_validators().unwrap();
         assert_eq!(commitment, set.commitment_hash::<Blake2sHash>().as_bytes());
@@ -174,16 +178,31 @@ fn slots_and_quorum() {
     assert!(!changed(|a, _| a.weight = 29), "341 slots");
     assert!(changed(|a, _| a.weight = 200), "all slots");
     assert!(!changed(|a, _| a.weight = 201), "more than it has");
-    assert!(!changed(|a, b| (a.weight, b.weight) = (0, 342)), "more than it has");
-    assert!(!changed(|a, _| set_slots(a, 1, 200)), "the first is missing");
+    assert!(
+        !changed(|a, b| (a.weight, b.weight) = (0, 342)),
+        "more than it has"
+    );
+    assert!(
+        !changed(|a, _| set_slots(a, 1, 200)),
+        "the first is missing"
+    );
     assert!(!changed(|a, _| set_slots(a, 0, 199)), "a gap");
     assert!(!changed(|_, b| set_slots(b, 199, 512)), "an overlap");
-    assert!(!changed(|_, b| set_slots(b, 200, 511)), "the last is missing");
-    assert!(!changed(|_, b| set_slots(b, 200, 1024)), "more than there are");
-    assert!(!changed(|a, b| {
-        set_slots(a, 0, 600);
-        set_slots(b, 600, 512);
-    }), "backwards");
+    assert!(
+        !changed(|_, b| set_slots(b, 200, 511)),
+        "the last is missing"
+    );
+    assert!(
+        !changed(|_, b| set_slots(b, 200, 1024)),
+        "more than there are"
+    );
+    assert!(
+        !changed(|a, b| {
+            set_slots(a, 0, 600);
+            set_slots(b, 600, 512);
+        }),
+        "backwards"
+    );
 }
 
 #[test]

@@ -88,7 +88,11 @@ impl Scene {
     }
 
     pub(super) fn sign_with(&self, weights: impl IntoIterator<Item = Fr>) -> G1Affine {
-        let key: Fr = weights.into_iter().zip(&self.secrets).map(|(w, s)| w * s).sum();
+        let key: Fr = weights
+            .into_iter()
+            .zip(&self.secrets)
+            .map(|(w, s)| w * s)
+            .sum();
         (self.point() * key).into_affine()
     }
 

@@ -41,7 +41,10 @@ impl<E: Pairing> Trapdoor<E> {
 
     pub(super) fn prove(&self, inputs: &Inputs) -> Proof<E> {
         let mut rng = StdRng::seed_from_u64(1);
-        let (a, b) = (E::ScalarField::rand(&mut rng), E::ScalarField::rand(&mut rng));
+        let (a, b) = (
+            E::ScalarField::rand(&mut rng),
+            E::ScalarField::rand(&mut rng),
+        );
         let values = [
             element(&inputs.anchor),
             element(&inputs.head),
