@@ -75,8 +75,8 @@ impl Modulus {
             while let Some((a, b)) = pairs.next() {
                 let (c, d) = pairs.next().unwrap_or((&Fp::ZERO, &Fp::ZERO));
                 let (a, c) = (u64::from(a.0[i]), u64::from(c.0[i]));
-                for j in 0..LIMBS {
-                    sum[j] += a * u64::from(b.0[j]) + c * u64::from(d.0[j]);
+                for ((sum, b), d) in sum.iter_mut().zip(&b.0).zip(&d.0) {
+                    *sum += a * u64::from(*b) + c * u64::from(*d);
                 }
             }
             // Montgomery: a multiple of the modulus makes the lowest limb zero.

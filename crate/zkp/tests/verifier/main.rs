@@ -2,7 +2,12 @@
 //!
 //! `PICO_TEST_SEED` repeats a run, or looks for new cases if it is `random`. `PICO_TEST_CASES` sets how many there are.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used
+)]
 
 mod accepted;
 mod mutations;

@@ -16,12 +16,12 @@ use crate::support::{Case, Random, cases};
 
 #[test]
 fn mutated_chain_proofs_are_refused() {
-    mutated_proofs_are_refused::<MNT4_753>(Case::chain(), cases(800));
+    mutated_proofs_are_refused::<MNT4_753>(Case::chain(), cases(700));
 }
 
 #[test]
 fn mutated_v1_proofs_are_refused() {
-    mutated_proofs_are_refused::<MNT6_753>(Case::v1(), cases(250));
+    mutated_proofs_are_refused::<MNT6_753>(Case::v1(), cases(150));
 }
 
 fn mutated_proofs_are_refused<E: Pairing>(case: &Case, cases: usize) {
@@ -169,7 +169,7 @@ fn proofs_under_other_keys_are_refused() {
 #[test]
 fn mutated_keys_accept_nothing() {
     let mut random = Random::new();
-    for (case, cases) in [(Case::chain(), cases(80)), (Case::v1(), cases(30))] {
+    for (case, cases) in [(Case::chain(), cases(60)), (Case::v1(), cases(20))] {
         let bytes = case.key.to_bytes();
         for index in 0..cases {
             let mut mutated = bytes.clone();
