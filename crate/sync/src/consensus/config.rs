@@ -21,7 +21,8 @@ pub struct SyncConfig {
     pub verify_in_background: bool,
     /// Good peers that make consensus.
     pub min_peers: usize,
-    /// Where trust starts, in place of [`NetworkParams::anchor`](crate::NetworkParams::anchor): an election block, or genesis.
+    /// Where trust starts, in place of [`NetworkParams::anchor`](crate::NetworkParams::anchor): an
+    /// election block, or genesis.
     pub anchor: Option<Anchor>,
     /// What an earlier run left behind, see [`Handle::saved`](super::Handle::saved).
     pub restored: Option<SavedChain>,

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use nimiq_block::MacroBlock;
-use nimiq_primitives::networks::NetworkId;
+use nimiq_primitives::{networks::NetworkId, slots_allocation::Validator};
 use pico_sync::{SyncConfig, Trust, messages::*};
 
 use crate::support::{
@@ -230,6 +230,34 @@ async fn a_false_proof_in_the_background_says_nothing_of_our_chain() {
         let ignored = engine.saw("zkp unavailable p1: its proof is beyond");
         assert_eq!(network.is_banned(PeerId(1)), !ignored, "{name}: {said:#?}");
         engine.finish().await;
+    }
+}
+
+/// Why no block of version 1 is taken with a proof: the hash that is proven leaves open who may produce
+/// the blocks that follow.
+#[test]
+fn a_proven_hash_binds_the_validators_from_version_2_on() {
+    for (chain, binds) in [(chain(), false), (raised(), true)] {
+        let honest = chain.macro_at(TIP);
+        let other = |change: fn(&mut Validator, &Validator)| {
+            let mut block = honest.clone();
+            block.header.cached_hash = None;
+            let strangers = stranger().validators();
+            let validators = block.header.validators.as_mut().unwrap();
+            change(&mut validators.validators[0], &strangers.validators[0]);
+            block.hash_blake2s() != honest.hash_blake2s()
+        };
+        assert!(other(
+            |ours, theirs| ours.voting_key = theirs.voting_key.clone()
+        ));
+        assert_eq!(
+            other(|ours, theirs| ours.signing_key = theirs.signing_key),
+            binds
+        );
+        assert_eq!(
+            other(|ours, theirs| ours.address = theirs.address.clone()),
+            binds
+        );
     }
 }
 
