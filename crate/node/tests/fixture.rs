@@ -13,9 +13,11 @@ use nimiq_primitives::policy::Policy;
 use nimiq_serde::Deserialize;
 use parking_lot::RwLock;
 use pico_node::{
-    chain::{ChainConfig, Fixture, NETWORK_ID, ScriptedChain},
+    chain::{ChainConfig, Fixture, NETWORK_ID, PROOFS_FOLDER, ScriptedChain},
     devnet::{Devnet, DevnetConfig, Interrupt},
+    proofs::ProofStore,
 };
+use pico_zkp::{Statement, VerifyingKey};
 use support::{PicoClient, within};
 
 fn folder() -> PathBuf {
@@ -94,6 +96,42 @@ fn full_accepts(chain: &ScriptedChain) {
         assert_eq!(result, Ok(PushResult::Extended), "{number}");
     }
     assert_eq!(other.read().head_hash(), chain.head_hash());
+}
+
+#[test]
+fn its_proofs_hold_under_the_committed_key() {
+    let key = concat!(env!("CARGO_MANIFEST_DIR"), "/../zkp/keys/unit-albatross.vk");
+    let key = VerifyingKey::from_bytes(&std::fs::read(key).unwrap()).unwrap();
+    assert!(matches!(key, VerifyingKey::Chain(_)));
+    assert_eq!(key.network(), NETWORK_ID as u8);
+    assert_eq!(key.anchor_number(), Fixture::anchor_number());
+    let key = key.prepare().unwrap();
+    let elections: Vec<MacroBlock> =
+        Deserialize::deserialize_from_vec(&file("elections.bin")).unwrap();
+    let proofs = ProofStore::new(folder().join(PROOFS_FOLDER))
+        .load()
+        .unwrap();
+    // At least four epochs, without a gap.
+    let numbers: Vec<_> = proofs.keys().copied().collect();
+    let all: Vec<_> = elections[2..]
+        .iter()
+        .map(|block| block.header.block_number)
+        .collect();
+    assert!(
+        numbers.len() >= 4 && all.starts_with(&numbers),
+        "{numbers:?}"
+    );
+    let anchor = elections[1].hash_blake2s().0;
+    for (proof, block) in proofs.values().zip(&elections[2..]) {
+        assert_eq!(proof.anchor, anchor);
+        assert_eq!(proof.head, block.hash_blake2s().0);
+        assert!(proof.wrapper.is_some());
+        let statement = Statement {
+            anchor,
+            head: proof.head,
+        };
+        key.verify(&statement, &proof.step).unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

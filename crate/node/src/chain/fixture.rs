@@ -11,7 +11,9 @@ use nimiq_primitives::{coin::Coin, policy::Policy};
 use nimiq_transaction::Transaction;
 use nimiq_transaction_builder::TransactionBuilder;
 
-use super::{ChainConfig, ChainError, NETWORK_ID, Payer, ScriptedChain, ValidatorKeys};
+use super::{
+    ChainConfig, ChainError, NETWORK_ID, Payer, ScriptedChain, ValidatorKeys, init_policy,
+};
 
 /// The file of a fixture that has its election blocks from genesis on, serialized as a list.
 pub const ELECTIONS_FILE: &str = "elections.bin";
@@ -86,6 +88,7 @@ impl Fixture {
 
     /// Number of its first election block of protocol version 2, with which proofs begin.
     pub fn anchor_number() -> u32 {
+        init_policy();
         Policy::genesis_block_number() + Policy::blocks_per_epoch()
     }
 
