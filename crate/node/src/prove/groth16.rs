@@ -5,20 +5,11 @@ use std::path::Path;
 use nimiq_primitives::networks::NetworkId;
 use pico_zkp::{
     PreparedVerifyingKey, Statement, VerifyingKey,
-    prover::{self, Link, Parameters, ProvingKeys, StepProof},
+    prover::{self, DEVELOPMENT_SEED, Link, Parameters, ProvingKeys, StepProof, UNIT_ALBATROSS},
 };
 
 use super::{Epoch, EpochProver, ProverError};
-use crate::{
-    chain::{Fixture, NETWORK_ID},
-    proofs::StoredProof,
-};
-
-/// What the development keys are made from. It is public, so whoever likes can forge proofs for them.
-const DEVELOPMENT_SEED: [u8; 32] = *b"pico-sync unit-albatross dev key";
-
-/// How many validators an election block of the development network may elect.
-const MAX_VALIDATORS: usize = 4;
+use crate::{chain::NETWORK_ID, proofs::StoredProof};
 
 /// Makes the keys of `unit-albatross`, writes the proving keys to a file, and returns the verifying key as
 /// clients read it. Everybody makes the same keys, so they are for development only.
@@ -29,13 +20,7 @@ pub fn make_development_keys(
     path: &Path,
     tell: &mut dyn FnMut(String),
 ) -> Result<Vec<u8>, ProverError> {
-    let parameters = Parameters {
-        network: NETWORK_ID as u8,
-        blocks_per_epoch: nimiq_primitives::policy::Policy::blocks_per_epoch(),
-        anchor_number: Fixture::anchor_number(),
-        max_validators: MAX_VALIDATORS,
-    };
-    let keys = ProvingKeys::setup(&parameters, DEVELOPMENT_SEED, &mut |stage| {
+    let keys = ProvingKeys::setup(&UNIT_ALBATROSS, DEVELOPMENT_SEED, &mut |stage| {
         tell(stage.to_string());
     })
     .map_err(failed)?;
