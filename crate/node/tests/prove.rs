@@ -16,7 +16,7 @@ use nimiq_network_interface::{
 };
 use nimiq_serde::{Deserialize, Serialize};
 use pico_node::{
-    chain::{ChainConfig, Fixture, ScriptedChain},
+    chain::{ChainConfig, ChainData, Fixture, ScriptedChain},
     liar::{Liar, LiarConfig, Lie, ProofLie},
     node::{Node, NodeConfig},
     proofs::{
@@ -37,6 +37,11 @@ fn chain() -> std::sync::MutexGuard<'static, ScriptedChain> {
         .get_or_init(|| Mutex::new(Fixture::make(ChainConfig::default()).unwrap()))
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// A copy of its own for a node, with the chain free again.
+fn chain_data() -> ChainData {
+    chain().copy().unwrap()
 }
 
 fn elections() -> Vec<MacroBlock> {
@@ -384,7 +389,7 @@ fn a_store_shows_what_is_added_while_it_is_served() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_serve_proofs_over_the_network_and_know_of_none_without() {
-    let truth = chain().copy().unwrap();
+    let truth = chain_data();
     let simulated = Arc::new(SimulatedProofs::new(1));
     let config = NodeConfig {
         proofs: Some(Arc::<SimulatedProofs>::clone(&simulated)),
@@ -436,7 +441,7 @@ async fn ask(node: &Node, request: RequestZKP) -> Result<ZkpResponse, RequestErr
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_follows_a_node_and_serves_what_it_proves() {
-    let node = Node::start(NodeConfig::follower(vec![]), chain().copy().unwrap())
+    let node = Node::start(NodeConfig::follower(vec![]), chain_data())
         .await
         .unwrap();
     let known = Elections::genesis().unwrap();
@@ -467,7 +472,7 @@ async fn it_follows_a_node_and_serves_what_it_proves() {
 async fn it_does_not_follow_a_liar() {
     for lie in [Lie::ConflictingElection, Lie::TooFewSigners, Lie::WrongHash] {
         let config = LiarConfig::new(lie.clone(), vec![]);
-        let liar = Liar::start(config, chain().copy().unwrap()).await.unwrap();
+        let liar = Liar::start(config, chain_data()).await.unwrap();
         let known = Elections::genesis().unwrap();
         let follower = Follower::new(liar.address().clone(), known.clone()).unwrap();
         let error = within(30, "following", follower.update()).await;
@@ -503,7 +508,7 @@ async fn lies_about_proofs_are_what_their_names_say() {
                 proofs: Some(Arc::clone(&source)),
                 ..LiarConfig::new(lie.clone(), vec![])
             };
-            let liar = Liar::start(config, chain().copy().unwrap()).await.unwrap();
+            let liar = Liar::start(config, chain_data()).await.unwrap();
             assert_eq!(*liar.lie(), lie);
             assert_eq!(liar.claims().1 != last.hash(), conflicting, "{lie}");
             if conflicting && name != "forged-proof-block" {
