@@ -82,12 +82,13 @@ impl<F: PrimeField> State<F> {
 
         let mut v: Vec<Word<F>> = self.0.to_vec();
         v.extend(IV.map(constant));
-        for i in 0..32 {
+        for (i, bit) in v[12].iter_mut().enumerate() {
             let open = Boolean::constant(counter >> i & 1 == 1);
             let closed = Boolean::constant(ends_at >> i & 1 == 1);
-            let counted = last.select(&closed, &open)?;
-            v[12][i] = &v[12][i] ^ &counted;
-            v[14][i] = &v[14][i] ^ last;
+            *bit = &*bit ^ &last.select(&closed, &open)?;
+        }
+        for bit in &mut v[14] {
+            *bit = &*bit ^ last;
         }
         for schedule in SIGMA {
             let mut mix = |a: usize, b: usize, c: usize, d: usize, i: usize| {
