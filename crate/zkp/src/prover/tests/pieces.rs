@@ -38,7 +38,6 @@ fn bytes(bits: &[Boolean<F>]) -> Vec<u8> {
 #[test]
 fn blake2s_is_blake2s() {
     let seed = 11;
-    println!("seed {seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     for length in [0, 1, 31, 32, 55, 63, 64, 65, 127, 128, 129, 371] {
         let message: Vec<u8> = (0..length).map(|_| rng.r#gen()).collect();
