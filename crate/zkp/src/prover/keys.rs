@@ -133,16 +133,6 @@ impl ProvingKeys {
         chain::VerifyingKey::from_groth16(network, anchor_number, &self.step.vk, self.commitment)
     }
 
-    /// The verifying key of step proofs, as arkworks has it.
-    pub fn step_verifying_key(&self) -> &VerifyingKey<MNT4_753> {
-        &self.step.vk
-    }
-
-    /// The commitment to the wrapper's verifying key, the third public input.
-    pub fn commitment(&self) -> [u8; COMMITMENT_BITS / 8] {
-        self.commitment
-    }
-
     /// Writes the keys to a file, whole or not at all.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ mod wrapper;
 use std::fmt;
 
 pub use keys::{KeyFileError, ProvingKeys, SetupError, derive_verifying_key};
-pub use prove::{Link, ProveError, STEP_SIZE, StepProof, WRAPPER_SIZE, prove_step, wrap};
+pub use prove::{Link, ProveError, StepProof, prove_step, wrap};
 pub use witness::BlockError;
 
 /// Slots in an epoch.

@@ -19,16 +19,6 @@ use super::{
     wrapper::WrapperCircuit,
 };
 
-/// Bytes of a step proof, compressed.
-pub const STEP_SIZE: usize = 380;
-/// Bytes of a wrapper proof, compressed.
-pub const WRAPPER_SIZE: usize = 475;
-
-/// First bytes of a stored link, with the version of its format.
-const MAGIC: [u8; 8] = *b"picolnk1";
-const STEP_END: usize = 8 + 4 + 32 + 32 + STEP_SIZE;
-const LINK_END: usize = STEP_END + WRAPPER_SIZE;
-
 /// Why there is no proof.
 #[derive(Debug, Error)]
 pub enum ProveError {
@@ -69,7 +59,7 @@ pub struct StepProof {
     pub anchor: [u8; 32],
     /// Blake2s hash of the header of the block that it leads to.
     pub head: [u8; 32],
-    /// The proof, [`STEP_SIZE`] bytes in arkworks' compressed form.
+    /// The proof, 380 bytes in arkworks' compressed form.
     pub step: Vec<u8>,
 }
 
@@ -78,62 +68,17 @@ pub struct StepProof {
 pub struct Link {
     /// What is proven.
     pub step: StepProof,
-    /// The wrapper's proof, [`WRAPPER_SIZE`] bytes in arkworks' compressed form.
+    /// The wrapper's proof, 475 bytes in arkworks' compressed form.
     pub wrapper: Vec<u8>,
 }
 
 impl StepProof {
-    /// The stored form.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(STEP_END);
-        bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&self.block_number.to_be_bytes());
-        bytes.extend_from_slice(&self.anchor);
-        bytes.extend_from_slice(&self.head);
-        bytes.extend_from_slice(&self.step);
-        bytes
-    }
-
-    /// Reads the stored form. Whether the proof holds is not looked at.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; STEP_END] = bytes.try_into().ok()?;
-        let (magic, rest) = bytes.split_first_chunk::<8>()?;
-        let (number, rest) = rest.split_first_chunk::<4>()?;
-        let (anchor, rest) = rest.split_first_chunk::<32>()?;
-        let (head, step) = rest.split_first_chunk::<32>()?;
-        (*magic == MAGIC).then(|| Self {
-            block_number: u32::from_be_bytes(*number),
-            anchor: *anchor,
-            head: *head,
-            step: step.to_vec(),
-        })
-    }
-
     fn inputs(&self, keys: &ProvingKeys) -> Inputs {
         Inputs {
             anchor: self.anchor,
             head: self.head,
             keys: keys.commitment,
         }
-    }
-}
-
-impl Link {
-    /// The stored form: that of the step proof, and the wrapper's proof.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = self.step.to_bytes();
-        bytes.extend_from_slice(&self.wrapper);
-        bytes
-    }
-
-    /// Reads the stored form. Whether the proofs hold is not looked at.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; LINK_END] = bytes.try_into().ok()?;
-        let (step, wrapper) = bytes.split_at(STEP_END);
-        Some(Self {
-            step: StepProof::from_bytes(step)?,
-            wrapper: wrapper.to_vec(),
-        })
     }
 }
 
