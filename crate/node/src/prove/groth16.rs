@@ -5,7 +5,7 @@ use std::path::Path;
 use nimiq_primitives::networks::NetworkId;
 use pico_zkp::{
     PreparedVerifyingKey, Statement, VerifyingKey,
-    prover::{self, DEVELOPMENT_SEED, Link, Parameters, ProvingKeys, StepProof, UNIT_ALBATROSS},
+    prover::{self, DEVELOPMENT_SEED, Link, ProvingKeys, StepProof, UNIT_ALBATROSS},
 };
 
 use super::{Epoch, EpochProver, ProverError};
@@ -33,14 +33,13 @@ pub fn make_development_keys(
 /// Proves with the keys of a network.
 pub struct Groth16Prover {
     keys: ProvingKeys,
-    anchor_number: u32,
     prepared: PreparedVerifyingKey,
 }
 
 impl std::fmt::Debug for Groth16Prover {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Groth16Prover")
-            .field("anchor_number", &self.anchor_number)
+            .field("parameters", self.keys.parameters())
             .finish_non_exhaustive()
     }
 }
@@ -53,11 +52,7 @@ impl Groth16Prover {
     pub fn load(path: &Path) -> Result<Self, ProverError> {
         let keys = ProvingKeys::load(path)
             .map_err(|error| ProverError(format!("{}: {error}", path.display())))?;
-        let Parameters {
-            network,
-            anchor_number,
-            ..
-        } = *keys.parameters();
+        let network = keys.parameters().network;
         if network != NETWORK_ID as u8 {
             let name = NetworkId::try_from(network)
                 .map_or_else(|_| network.to_string(), |network| network.to_string());
@@ -68,7 +63,6 @@ impl Groth16Prover {
         }
         let key = VerifyingKey::Chain(keys.verifying_key().map_err(failed)?);
         Ok(Self {
-            anchor_number,
             prepared: key.prepare().map_err(failed)?,
             keys,
         })
@@ -77,7 +71,7 @@ impl Groth16Prover {
 
 impl EpochProver for Groth16Prover {
     fn anchor_number(&self) -> u32 {
-        self.anchor_number
+        self.keys.parameters().anchor_number
     }
 
     fn step(
