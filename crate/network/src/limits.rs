@@ -348,3 +348,12 @@ pub const EVENT_QUEUE: usize = 256;
 
 /// Steps the swarm task takes before it lets a page's other tasks run.
 pub const STEPS_PER_TURN: usize = 64;
+
+// --- WebRTC ---------------------------------------------------------------------------------------
+
+/// Largest frame of a stream over WebRTC, with its length, in bytes (*protocol*: 16 KiB). It is also
+/// the largest message on a data channel.
+pub const MAX_WEBRTC_FRAME: usize = 16 * 1024;
+
+/// Time for the Noise handshake on a data channel.
+pub const WEBRTC_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -7,6 +7,8 @@ mod browser;
 mod muxer;
 #[cfg(not(target_family = "wasm"))]
 mod native;
+#[expect(dead_code, reason = "the two targets build on it")]
+mod webrtc;
 
 use std::sync::Arc;
 
