@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 
 import { launchBrowser } from '../../scripts/lib/browser.mjs';
-import { startDevnet } from '../../scripts/lib/devnet.mjs';
+import { peerIdOf, startDevnet } from '../../scripts/lib/devnet.mjs';
 import { root } from '../../scripts/lib/env.mjs';
+import { startGateway } from '../../scripts/lib/gateway.mjs';
 import { serve } from '../../scripts/serve.mjs';
 
 /** How long anything may take that involves the network, unless a test says otherwise. */
@@ -38,6 +39,51 @@ export async function devnet(t, options) {
     const net = await startDevnet(options);
     t.after(() => net.stop());
     return net;
+}
+
+/** A gateway to the nodes of a devnet, that ends with `t`. Options as of `startGateway`. */
+export async function gatewayFor(t, net, options) {
+    const gateway = await startGateway({ upstreams: net.nodes, network: net.network, ...options });
+    t.after(() => gateway.stop());
+    return gateway;
+}
+
+/**
+ * The ways that a page can have to the nodes. For each, `reach(t, net)` resolves with
+ * - `options` of a client that goes that way and no other;
+ * - `peerIds` of the peers that it will have, and their `transport`;
+ * - `vanish()` and `comeBack()`: of all those peers.
+ */
+export const WAYS = {
+    directly: {
+        name: 'directly',
+        reach: async (t, net) => ({
+            options: { peers: net.addresses },
+            peerIds: net.addresses.map(peerIdOf),
+            transport: 'websocket',
+            vanish: net.stopNodes,
+            comeBack: net.startNodes,
+        }),
+    },
+    websocket: throughGateway('websocket'),
+    webrtc: throughGateway('webrtc'),
+};
+
+function throughGateway(transport) {
+    return {
+        name: `through a gateway, over ${transport}`,
+        reach: async (t, net) => {
+            const gateway = await gatewayFor(t, net);
+            return {
+                // One peer only: the gateway tells of the nodes, too.
+                options: { peers: [gateway[transport]], minPeers: 1, desiredPeers: 1, transports: [transport] },
+                peerIds: [gateway.peerId],
+                transport,
+                vanish: gateway.kill,
+                comeBack: gateway.restart,
+            };
+        },
+    };
 }
 
 /**
