@@ -9,16 +9,12 @@ use crate::{
 
 /// Everything that is wrong, so that it can be said at once.
 #[derive(Default)]
-pub(crate) struct Problems {
-    invalid: Vec<String>,
-    /// What is fine as such, but not for this build.
-    pub(crate) unsupported: Vec<String>,
-}
+pub(crate) struct Problems(Vec<String>);
 
 impl Problems {
     /// Adds a problem in words of its own.
     pub(crate) fn add(&mut self, message: String) {
-        self.invalid.push(message);
+        self.0.push(message);
     }
 
     /// Says that `value`, given as `option`, is `why`.
@@ -28,14 +24,13 @@ impl Problems {
 
     /// All of them as one error.
     pub(crate) fn into_result(self) -> Result<(), ClientError> {
-        let (code, problems) = if !self.invalid.is_empty() {
-            (ErrorCode::InvalidOptions, self.invalid)
-        } else if !self.unsupported.is_empty() {
-            (ErrorCode::Unsupported, self.unsupported)
-        } else {
-            return Ok(());
-        };
-        Err(ClientError::new(code, problems.join("; ")))
+        match self.0.is_empty() {
+            true => Ok(()),
+            false => Err(ClientError::new(
+                ErrorCode::InvalidOptions,
+                self.0.join("; "),
+            )),
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use log::LevelFilter;
 use nimiq_primitives::{networks::NetworkId, policy::Policy};
-use pico_network::{AddressError, Multiaddr, PeerId, validate_multiaddr};
+use pico_network::{Multiaddr, PeerId, Transport, Transports, validate_multiaddr};
 use pico_sync::{Anchor, NetworkParams};
 use pico_zkp::VerifyingKey;
 
@@ -68,6 +68,8 @@ pub struct Options {
     pub min_peers: usize,
     /// Peers to hold.
     pub desired_peers: usize,
+    /// Transports that may be used, where they are available.
+    pub transports: Transports,
     /// Trusted start in place of the built-in one.
     pub checkpoint: Option<Anchor>,
     /// Key of the network's election-chain proofs, in place of the built-in one.
@@ -80,8 +82,7 @@ impl Options {
     /// Reads the options from `value`, an object or nothing at all.
     ///
     /// # Errors
-    /// `invalid-options`, listing every value that can't be used; `unsupported`, when all are fine but
-    /// one asks for what this build doesn't have.
+    /// `invalid-options`, listing every value that can't be used.
     pub fn parse(value: &Value) -> Result<Self, ClientError> {
         let mut problems = Problems::default();
         let parsed = Self::read(value, &mut problems);
@@ -135,7 +136,6 @@ impl Options {
         let min_peers = min_peers
             .unwrap_or_else(|| DEFAULT_MIN_PEERS.min(desired_peers.unwrap_or(DEFAULT_MIN_PEERS)));
         let desired_peers = desired_peers.unwrap_or_else(|| DEFAULT_DESIRED_PEERS.max(min_peers));
-        transports(value.get("transports"), problems);
         choice(
             "storage",
             value.get("storage"),
@@ -168,6 +168,7 @@ impl Options {
             .unwrap_or(true),
             min_peers,
             desired_peers,
+            transports: transports(value.get("transports"), problems),
             checkpoint: checkpoint(value.get("checkpoint"), problems),
             verifying_key: verifying_key(value.get("verifyingKey"), network, problems),
             log_level: choice("logLevel", value.get("logLevel"), &LEVELS, problems)
@@ -253,10 +254,6 @@ fn address(option: &str, value: &Value, problems: &mut Problems) -> Option<Multi
     };
     match validate_multiaddr(text) {
         Ok(address) => Some(address),
-        Err(error @ AddressError::Unsupported(_)) => {
-            problems.unsupported.push(format!("{option}: {error}"));
-            None
-        }
         Err(error) => {
             problems.add(format!("{option}: {error}"));
             None
@@ -267,8 +264,7 @@ fn address(option: &str, value: &Value, problems: &mut Problems) -> Option<Multi
 /// The address that `connect` is called with.
 ///
 /// # Errors
-/// `invalid-options` if it is no multiaddr of the two documented forms, `unsupported` if this build
-/// lacks its transport.
+/// `invalid-options` if it is no multiaddr of the two documented forms.
 pub fn multiaddr(value: &Value) -> Result<Multiaddr, ClientError> {
     let mut problems = Problems::default();
     match (
@@ -301,23 +297,30 @@ pub fn peer_id(value: &Value) -> Result<PeerId, ClientError> {
     })
 }
 
-fn transports(value: &Value, problems: &mut Problems) {
+/// Whether they are available is for whoever makes the connections to say.
+fn transports(value: &Value, problems: &mut Problems) -> Transports {
     let items = match value {
-        Value::Absent => return,
+        Value::Absent => return Transports::ALL,
         Value::List(items) => items,
-        other => return problems.invalid("transports", other, "not an array of transports"),
+        other => {
+            problems.invalid("transports", other, "not an array of transports");
+            return Transports::ALL;
+        }
     };
-    let known = [("websocket", true), ("webrtc", false)];
+    if items.is_empty() {
+        problems.add("transports: [] leaves nothing to connect with".to_owned());
+    }
+    let known = [
+        ("websocket", Transport::WebSocket),
+        ("webrtc", Transport::WebRtc),
+    ];
     let chosen: Vec<_> = items
         .iter()
         .map(|item| choice("transports", item, &known, problems))
         .collect();
-    if chosen.is_empty() {
-        problems.add("transports: [] leaves nothing to connect with".to_owned());
-    } else if chosen.iter().all(|available| *available == Some(false)) {
-        problems
-            .unsupported
-            .push("transports: 'webrtc' is not available yet".to_owned());
+    Transports {
+        websocket: chosen.contains(&Some(Transport::WebSocket)),
+        webrtc: chosen.contains(&Some(Transport::WebRtc)),
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use log::LevelFilter;
+use pico_network::Transports;
 use pico_sync_client::{
     error::{ClientError, ErrorCode},
     options::{Mode, Options, log_level, multiaddr, peer_id},
@@ -49,6 +50,7 @@ fn nothing_given_means_defaults() {
         assert_eq!(options.mode, Mode::Pico);
         assert!(options.verify_in_background);
         assert_eq!((options.min_peers, options.desired_peers), (3, 8));
+        assert_eq!(options.transports, Transports::ALL);
         assert_eq!(options.checkpoint, None);
         assert_eq!(options.verifying_key, None);
         assert_eq!(options.log_level, LevelFilter::Warn);
@@ -61,13 +63,13 @@ fn every_option_is_taken() {
         ("network", text("unit-albatross")),
         (
             "peers",
-            texts(&[WEBSOCKET, "/dns4/seed.example.com/tcp/443/wss"]),
+            texts(&[WEBSOCKET, "/dns4/seed.example.com/tcp/443/wss", WEBRTC]),
         ),
         ("mode", text("light")),
         ("verifyInBackground", Value::Bool(false)),
         ("minPeers", Value::Number(1.0)),
         ("desiredPeers", Value::Number(2.0)),
-        ("transports", texts(&["webrtc", "websocket"])),
+        ("transports", texts(&["webrtc"])),
         ("storage", text("indexeddb")),
         ("verifyingKey", Value::Bytes(key(UNIT_ALBATROSS).to_bytes())),
         ("logLevel", text("off")),
@@ -85,7 +87,17 @@ fn every_option_is_taken() {
     .unwrap();
     assert_eq!(options.network.name, "unit-albatross");
     let peers: Vec<_> = options.peers.iter().map(ToString::to_string).collect();
-    assert_eq!(peers, [WEBSOCKET, "/dns4/seed.example.com/tcp/443/wss"]);
+    assert_eq!(
+        peers,
+        [WEBSOCKET, "/dns4/seed.example.com/tcp/443/wss", WEBRTC]
+    );
+    assert_eq!(
+        options.transports,
+        Transports {
+            websocket: false,
+            webrtc: true
+        }
+    );
     assert_eq!(options.mode, Mode::Light);
     assert!(!options.verify_in_background);
     assert_eq!((options.min_peers, options.desired_peers), (1, 2));
@@ -113,6 +125,11 @@ fn bad_values_are_named() {
         ("network", Value::Number(5.0), "5"),
         ("peers", text(WEBSOCKET), WEBSOCKET),
         ("peers", texts(&["nonsense"]), "nonsense"),
+        (
+            "peers",
+            texts(&["/ip4/1.2.3.4/udp/9/webrtc-direct"]),
+            "/ip4/1.2.3.4/udp/9/webrtc-direct",
+        ),
         (
             "peers",
             texts(&["/ip4/127.0.0.1/tcp/99999/ws"]),
@@ -221,14 +238,15 @@ fn all_that_is_wrong_is_said_at_once() {
 }
 
 #[test]
-fn what_is_not_built_in_is_unsupported() {
-    for (option, value) in [
-        ("transports", texts(&["webrtc"])),
-        ("peers", texts(&[WEBSOCKET, WEBRTC])),
+fn transports_can_be_chosen() {
+    for (chosen, websocket, webrtc) in [
+        (&["websocket"][..], true, false),
+        (&["webrtc"], false, true),
+        (&["webrtc", "websocket", "webrtc"], true, true),
     ] {
-        let error = parse(&[(option, value)]).unwrap_err();
-        assert_eq!(error.code, ErrorCode::Unsupported);
-        assert!(error.message.to_lowercase().contains("webrtc"), "{error}");
+        let options = parse(&[("transports", texts(chosen))]).unwrap();
+        let wanted = Transports { websocket, webrtc };
+        assert_eq!(options.transports, wanted);
     }
 }
 
@@ -255,10 +273,7 @@ fn long_values_are_shortened() {
 #[test]
 fn arguments_of_methods() {
     assert_eq!(multiaddr(&text(WEBSOCKET)).unwrap().to_string(), WEBSOCKET);
-    assert_eq!(
-        multiaddr(&text(WEBRTC)).unwrap_err().code,
-        ErrorCode::Unsupported
-    );
+    assert_eq!(multiaddr(&text(WEBRTC)).unwrap().to_string(), WEBRTC);
     for value in [text("nonsense"), Value::Absent, Value::Number(1.0)] {
         assert_eq!(
             multiaddr(&value).unwrap_err().code,

@@ -7,10 +7,11 @@ use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 use thiserror::Error;
 
 use crate::{
-    address_text::{self, TextError},
+    address_text::{self, TextError, is_sha256},
+    config::Config,
+    error::DialError,
     limits,
-    peers::Transport,
-    transport,
+    peers::{Transport, Transports},
 };
 
 /// What is wrong with an address given as text.
@@ -30,15 +31,15 @@ pub enum AddressError {
          or /ip4|ip6/<host>/udp/<port>/webrtc-direct/certhash/<hash>[/p2p/<id>]"
     )]
     Form(String),
-    /// A form this build has no transport for.
-    #[error("unsupported: {0}: this build has no WebRTC transport")]
-    Unsupported(String),
 }
 
 /// Parses an address a user gave. Only the two forms of the public API are accepted:
 /// `/ip4|ip6|dns4|dns6/<host>/tcp/<port>/ws|wss[/p2p/<id>]` and
-/// `/ip4|ip6/<host>/udp/<port>/webrtc-direct/certhash/<hash>[/p2p/<id>]`; the second parses, but is
-/// [`AddressError::Unsupported`] in this build.
+/// `/ip4|ip6/<host>/udp/<port>/webrtc-direct/certhash/<hash>[/p2p/<id>]`. Whether its transport is
+/// available here is not looked at.
+///
+/// # Errors
+/// What is wrong with the text.
 pub fn validate_multiaddr(text: &str) -> Result<Multiaddr, AddressError> {
     let shown: String = text.chars().take(limits::MAX_ADDRESS_BYTES).collect();
     // Four bytes of text can make three of a hash; nothing shrinks by more.
@@ -59,8 +60,7 @@ pub fn validate_multiaddr(text: &str) -> Result<Multiaddr, AddressError> {
         return Err(AddressError::Form(shown));
     }
     match transport_of(&address) {
-        Some(kind) if transport::can_dial(kind) => Ok(address),
-        Some(_) => Err(AddressError::Unsupported(shown)),
+        Some(_) => Ok(address),
         None => Err(AddressError::Form(shown)),
     }
 }
@@ -82,7 +82,7 @@ pub(crate) fn transport_of(address: &Multiaddr) -> Option<Transport> {
         ) => Transport::WebSocket,
         (Protocol::Ip4(_) | Protocol::Ip6(_), Protocol::Udp(_), Protocol::WebRTCDirect) => {
             match parts.next()? {
-                Protocol::Certhash(_) => Transport::WebRtc,
+                Protocol::Certhash(hash) if is_sha256(&hash) => Transport::WebRtc,
                 _ => return None,
             }
         }
@@ -116,8 +116,16 @@ pub(crate) fn ban_key(address: &Multiaddr) -> Multiaddr {
     address.iter().take(2).collect()
 }
 
-/// Whether the address is encrypted in the way nodes count as secure: `/wss`.
+/// Whether a page that came over https may dial the address: `/wss`, and WebRTC, which knows nothing
+/// but encrypted.
 pub(crate) fn is_secure(address: &Multiaddr) -> bool {
+    address
+        .iter()
+        .any(|part| matches!(part, Protocol::Wss(_) | Protocol::WebRTCDirect))
+}
+
+/// Whether it takes a certificate that is issued to a name.
+fn needs_name(address: &Multiaddr) -> bool {
     address.iter().any(|part| matches!(part, Protocol::Wss(_)))
 }
 
@@ -126,27 +134,50 @@ pub(crate) fn is_secure(address: &Multiaddr) -> bool {
 pub(crate) struct AddressPolicy {
     /// Loopback and private addresses may be dialled: development networks.
     pub(crate) allow_loopback: bool,
-    /// Only `/wss` may be dialled: the page came over https.
+    /// Only `/wss` and `/webrtc-direct` may be dialled: the page came over https.
     pub(crate) secure_only: bool,
+    /// The transports that are available and wanted.
+    pub(crate) transports: Transports,
 }
 
 impl AddressPolicy {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            allow_loopback: config.allow_loopback,
+            secure_only: config.secure_only,
+            transports: config.usable_transports(),
+        }
+    }
+
+    /// Whether an address can be dialled from here at all, whoever has named it.
+    pub(crate) fn check(&self, address: &Multiaddr) -> Result<(), DialError> {
+        match transport_of(address) {
+            None => Err(DialError::Unsupported(address.clone())),
+            Some(transport) if !self.transports.contains(transport) => {
+                Err(DialError::TransportOff {
+                    address: address.clone(),
+                    transport,
+                })
+            }
+            Some(_) if self.secure_only && !is_secure(address) => {
+                Err(DialError::Insecure(address.clone()))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
     /// Whether an address from a contact may be dialled: a form we have a transport for, secure if
     /// need be, and leading to the public internet, because a stranger must not be able to make a
     /// page knock at doors of its user's own network.
     pub(crate) fn permits(&self, address: &Multiaddr) -> bool {
-        if address.len() > limits::MAX_ADDRESS_BYTES
-            || !transport_of(address).is_some_and(transport::can_dial)
-            || (self.secure_only && !is_secure(address))
-        {
+        if address.len() > limits::MAX_ADDRESS_BYTES || self.check(address).is_err() {
             return false;
         }
         let Some(host) = address.iter().next() else {
             return false;
         };
         match host {
-            // A certificate is issued to a name.
-            Protocol::Ip4(_) | Protocol::Ip6(_) if is_secure(address) => false,
+            Protocol::Ip4(_) | Protocol::Ip6(_) if needs_name(address) => false,
             Protocol::Ip4(ip) => self.allow_loopback || is_public(IpAddr::V4(ip)),
             Protocol::Ip6(ip) => self.allow_loopback || is_public(IpAddr::V6(ip)),
             Protocol::Dns(name) | Protocol::Dns4(name) | Protocol::Dns6(name) => {
@@ -212,10 +243,14 @@ mod tests {
 
     const PEER: &str = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
 
+    const WEBRTC: &str =
+        "/ip4/8.8.8.8/udp/9/webrtc-direct/certhash/uEiDDq4_xNyDorZBH3TlGazyJdOWSwvo4PUo5YHFMrvDE8g";
+
     fn permits(text: &str, allow_loopback: bool, secure_only: bool) -> bool {
         AddressPolicy {
             allow_loopback,
             secure_only,
+            transports: Transports::ALL,
         }
         .permits(&text.parse().unwrap())
     }
@@ -227,20 +262,19 @@ mod tests {
             "/ip6/::1/tcp/9100/ws",
             "/dns4/seed.example.com/tcp/443/wss",
             &format!("/dns6/seed.example.com/tcp/443/wss/p2p/{PEER}"),
+            WEBRTC,
+            &format!("{WEBRTC}/p2p/{PEER}"),
         ] {
             assert_eq!(validate_multiaddr(good).unwrap().to_string(), good);
         }
-        let webrtc = "/ip4/1.2.3.4/udp/9/webrtc-direct/certhash/uEiDDq4_xNyDorZBH3TlGazyJdOWSwvo4PUo5YHFMrvDE8g";
-        assert!(matches!(
-            validate_multiaddr(webrtc),
-            Err(AddressError::Unsupported(_))
-        ));
         for bad in [
             "/ip4/127.0.0.1/tcp/9100",
             "/ip4/127.0.0.1/udp/9100/quic-v1",
             "/ip4/127.0.0.1/tcp/9100/tls/ws",
             "/ip4/127.0.0.1/tcp/9100/ws/ws",
             "/dns4/a.b/udp/1/webrtc-direct",
+            "/ip4/1.2.3.4/udp/1/webrtc-direct",
+            &format!("{WEBRTC}/certhash/uEiDDq4_xNyDorZBH3TlGazyJdOWSwvo4PUo5YHFMrvDE8g"),
             "/unix/x",
         ] {
             assert!(
@@ -253,6 +287,9 @@ mod tests {
             "nonsense",
             "/ip4/300.0.0.1/tcp/1/ws",
             "/ip4/127.0.0.1/tcp/99999/ws",
+            // SHA-512, and a SHA-256 that is too short.
+            "/ip4/1.2.3.4/udp/1/webrtc-direct/certhash/uExQAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "/ip4/1.2.3.4/udp/1/webrtc-direct/certhash/uEgIAAA",
         ] {
             let error = validate_multiaddr(broken).unwrap_err();
             assert!(error.to_string().contains(broken), "{error}");
@@ -284,6 +321,49 @@ mod tests {
         assert!(permits("/dns4/seed.example.com/tcp/443/wss", false, true));
         assert!(!permits("/dns4/seed.example.com/tcp/443/ws", false, true));
         assert!(!permits("/ip4/8.8.8.8/tcp/443/wss", false, true));
+    }
+
+    #[test]
+    fn webrtc_is_secure_and_no_way_around_the_policy() {
+        for secure_only in [false, true] {
+            assert!(permits(WEBRTC, false, secure_only));
+            for private in ["127.0.0.1", "192.168.1.1", "100.64.0.1"] {
+                let private = WEBRTC.replace("8.8.8.8", private);
+                assert!(!permits(&private, false, secure_only), "{private}");
+                assert!(permits(&private, true, secure_only), "{private}");
+            }
+            assert!(!permits(
+                &WEBRTC.replace("ip4/8.8.8.8", "ip6/::1"),
+                false,
+                secure_only
+            ));
+        }
+    }
+
+    #[test]
+    fn only_transports_that_may_be_used() {
+        let websocket = "/ip4/8.8.8.8/tcp/8443/ws";
+        for (wanted, websocket_too, webrtc_too) in [
+            ((true, true), true, true),
+            ((true, false), true, false),
+            ((false, true), false, true),
+        ] {
+            let policy = AddressPolicy {
+                allow_loopback: false,
+                secure_only: false,
+                transports: Transports {
+                    websocket: wanted.0,
+                    webrtc: wanted.1,
+                },
+            };
+            assert_eq!(policy.permits(&websocket.parse().unwrap()), websocket_too);
+            assert_eq!(policy.permits(&WEBRTC.parse().unwrap()), webrtc_too);
+            let error = policy.check(&WEBRTC.parse().unwrap()).err();
+            assert_eq!(
+                matches!(error, Some(DialError::TransportOff { .. })),
+                !webrtc_too
+            );
+        }
     }
 
     #[test]

@@ -62,11 +62,23 @@ fn certhash(value: Option<&str>) -> Result<Multihash<64>, TextError> {
     let bytes = value
         .and_then(|value| value.strip_prefix('u'))
         .and_then(|value| BASE64URL_NOPAD.decode(value.as_bytes()).ok());
-    bytes
+    let hash = bytes
         .and_then(|bytes| Multihash::from_bytes(&bytes).ok())
         .ok_or(TextError::Malformed(
             "no hash in base64url, which begins with u, after /certhash",
-        ))
+        ))?;
+    match is_sha256(&hash) {
+        true => Ok(hash),
+        false => Err(TextError::Malformed(
+            "the hash after /certhash is not SHA-256",
+        )),
+    }
+}
+
+/// Whether this is a hash by which a certificate can be recognised.
+pub(crate) fn is_sha256(hash: &Multihash<64>) -> bool {
+    // Its number among multihashes, and how many bytes it has.
+    hash.code() == 0x12 && hash.size() == 32
 }
 
 #[cfg(test)]

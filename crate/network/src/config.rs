@@ -5,7 +5,11 @@ use nimiq_hash::Blake2bHash;
 use nimiq_network_interface::peer_info::{NodeType, Services};
 use thiserror::Error;
 
-use crate::{address, limits, saved::SavedContacts, transport};
+use crate::{
+    address, limits,
+    peers::{Transport, Transports},
+    saved::SavedContacts,
+};
 
 /// Configuration of a [`Network`](crate::Network). [`Config::new`] fills in what a light client needs.
 #[derive(Clone)]
@@ -28,8 +32,11 @@ pub struct Config {
     pub advertised_addresses: Vec<Multiaddr>,
     /// Whether loopback and private addresses from the contact book may be dialled. Default false.
     pub allow_loopback: bool,
-    /// Whether only `/wss` may be dialled, as from a page that came over https. Default false.
+    /// Whether only `/wss` and `/webrtc-direct` may be dialled, as from a page that came over https.
+    /// Default false.
     pub secure_only: bool,
+    /// Transports that may be used, as far as they are [available](Transports::available). Default all.
+    pub transports: Transports,
     /// Contacts kept in the book. Default [`limits::MAX_CONTACTS`].
     pub max_contacts: usize,
     /// Peers that an earlier run knew. Default none.
@@ -50,6 +57,7 @@ impl Config {
             advertised_addresses: Vec::new(),
             allow_loopback: false,
             secure_only: false,
+            transports: Transports::ALL,
             max_contacts: limits::MAX_CONTACTS,
             contacts: SavedContacts::default(),
         }
@@ -68,15 +76,50 @@ impl Config {
                 self.advertised_addresses.len(),
             ));
         }
+        let wanted = self.transports;
+        let usable = self.usable_transports();
+        if !usable.websocket && !usable.webrtc {
+            let kind = match wanted.webrtc {
+                true => Transport::WebRtc,
+                false => Transport::WebSocket,
+            };
+            return Err(ConfigError::NoTransport(kind));
+        }
+        let mut left_out = None;
+        let mut left = 0;
         for seed in &self.seeds {
-            if !address::transport_of(seed).is_some_and(transport::can_dial) {
-                return Err(ConfigError::Seed(seed.clone()));
-            }
-            if self.secure_only && !address::is_secure(seed) {
-                return Err(ConfigError::InsecureSeed(seed.clone()));
+            match address::transport_of(seed) {
+                None => return Err(ConfigError::Seed(seed.clone())),
+                Some(kind) if !usable.contains(kind) => left_out = Some(kind),
+                Some(_) if self.secure_only && !address::is_secure(seed) => {
+                    return Err(ConfigError::InsecureSeed(seed.clone()));
+                }
+                Some(_) => left += 1,
             }
         }
-        Ok(())
+        match left_out {
+            Some(kind) if left == 0 => Err(ConfigError::NothingToDial(kind)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The transports that are wanted and available.
+    pub(crate) fn usable_transports(&self) -> Transports {
+        self.transports.and(Transports::available())
+    }
+
+    /// Those of the seeds whose transport is wanted and available.
+    pub(crate) fn usable_seeds(&self) -> Vec<Multiaddr> {
+        let usable = self.usable_transports();
+        let mut seeds = self.seeds.clone();
+        seeds.retain(|seed| {
+            let off = address::transport_of(seed).filter(|kind| !usable.contains(*kind));
+            if let Some(kind) = off {
+                log::debug!("seed {seed} is left out: {}", kind.why_off());
+            }
+            off.is_none()
+        });
+        seeds
     }
 }
 
@@ -91,6 +134,7 @@ impl std::fmt::Debug for Config {
             .field("required_services", &self.required_services)
             .field("allow_loopback", &self.allow_loopback)
             .field("secure_only", &self.secure_only)
+            .field("transports", &self.transports)
             .finish_non_exhaustive()
     }
 }
@@ -107,12 +151,18 @@ pub enum ConfigError {
     /// More advertised addresses than a contact can hold.
     #[error("{0} advertised addresses, at most 15 fit in a contact")]
     AdvertisedAddresses(usize),
-    /// A seed that no transport of this build can dial.
+    /// A seed of a form that nothing can dial.
     #[error("seed {0} can't be dialled: unsupported form")]
     Seed(Multiaddr),
     /// A seed without encryption, where only encrypted ones may be dialled.
-    #[error("seed {0} can't be dialled: only wss is allowed here")]
+    #[error("seed {0} can't be dialled: only wss and webrtc-direct are allowed here")]
     InsecureSeed(Multiaddr),
+    /// None of the transports wanted is available. Of those, this is one.
+    #[error("nothing to connect with: {}", .0.why_off())]
+    NoTransport(Transport),
+    /// All seeds are of this transport, which is not available, or not wanted.
+    #[error("none of the addresses to begin with can be dialled: {}", .0.why_off())]
+    NothingToDial(Transport),
     /// The transport couldn't be set up.
     #[error("transport: {0}")]
     Transport(String),

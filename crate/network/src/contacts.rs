@@ -45,10 +45,7 @@ impl ContactBook {
                 .map(|key| key.to_bytes())
                 .unwrap_or_default(),
             required: config.required_services,
-            policy: AddressPolicy {
-                allow_loopback: config.allow_loopback,
-                secure_only: config.secure_only,
-            },
+            policy: AddressPolicy::of(config),
             capacity: config.max_contacts,
             entries: HashMap::new(),
             newest: HashMap::new(),
@@ -169,26 +166,30 @@ impl ContactBook {
             .collect()
     }
 
-    /// Peers that offer `services`, each with an address to dial: a random one of the permitted.
-    pub fn dialable(&self, services: Services) -> Vec<(PeerId, Multiaddr)> {
+    /// Peers that offer `services`, each with all addresses at which it may be dialled: at least one.
+    pub fn dialable(&self, services: Services) -> Vec<(PeerId, Vec<Multiaddr>)> {
         self.entries
             .iter()
             .filter(|(_, entry)| entry.contact.inner.services.contains(services))
-            .filter_map(|(id, entry)| Some((*id, self.pick(entry)?)))
+            .map(|(id, entry)| (*id, self.permitted(entry)))
+            .filter(|(_, addresses)| !addresses.is_empty())
             .collect()
     }
 
-    /// An address of this peer to dial.
-    pub fn address_of(&self, id: &PeerId) -> Option<Multiaddr> {
-        self.pick(self.entries.get(id)?)
+    /// The addresses at which this peer may be dialled.
+    pub fn addresses_of(&self, id: &PeerId) -> Vec<Multiaddr> {
+        self.entries
+            .get(id)
+            .map(|entry| self.permitted(entry))
+            .unwrap_or_default()
     }
 
-    fn pick(&self, entry: &Entry) -> Option<Multiaddr> {
+    fn permitted(&self, entry: &Entry) -> Vec<Multiaddr> {
         let addresses = entry.contact.inner.addresses.iter();
         addresses
             .filter(|address| self.policy.permits(address))
-            .choose(&mut rand::rng())
             .cloned()
+            .collect()
     }
 }
 
@@ -298,7 +299,7 @@ mod tests {
         }
         assert_eq!(book.len(), 10);
         assert_eq!(book.newest.len(), 10);
-        assert!(book.address_of(&rare.public().to_peer_id()).is_some());
+        assert_eq!(book.addresses_of(&rare.public().to_peer_id()).len(), 1);
     }
 
     #[test]

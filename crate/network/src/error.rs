@@ -3,6 +3,8 @@
 use libp2p::{Multiaddr, PeerId};
 use thiserror::Error;
 
+use crate::peers::Transport;
+
 /// Where a discovery handshake stood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiscoveryState {
@@ -169,8 +171,16 @@ pub enum DialError {
     /// The address has no form this build can dial.
     #[error("address {0} can't be dialled: unsupported form")]
     Unsupported(Multiaddr),
+    /// The address is of a transport that is not available here, or not wanted.
+    #[error("address {address} can't be dialled: {}", .transport.why_off())]
+    TransportOff {
+        /// The address.
+        address: Multiaddr,
+        /// Its transport.
+        transport: Transport,
+    },
     /// Only encrypted addresses may be dialled from here.
-    #[error("address {0} can't be dialled: only wss is allowed here")]
+    #[error("address {0} can't be dialled: only wss and webrtc-direct are allowed here")]
     Insecure(Multiaddr),
     /// Peer or address is banned at the moment.
     #[error("peer is banned")]

@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use tokio_stream::wrappers::{BroadcastStream, WatchStream, errors::BroadcastStreamRecvError};
 
 use crate::{
+    address::AddressPolicy,
     behaviour::Behaviour,
     command::{Command, Feedback, Mode},
     config::{Config, ConfigError},
@@ -188,6 +189,8 @@ impl Network {
         let transport = transport::build(&config.identity, &counters)?;
         let local_peer_id = config.identity.public().to_peer_id();
         let shared = Arc::new(Shared::new(&config));
+        let policy = AddressPolicy::of(&config);
+        let seeds = config.usable_seeds();
         let behaviour = Behaviour::new(
             local_peer_id,
             Arc::clone(&shared),
@@ -209,12 +212,12 @@ impl Network {
             swarm,
             hub: Arc::clone(&hub),
             shared: Arc::clone(&shared),
-            secure_only: config.secure_only,
+            policy,
             commands: command_rx,
             feedback: feedback_rx,
             modes: WatchStream::new(modes.subscribe()),
             state: State::new(
-                Pool::new(config.desired_peers, &config.seeds),
+                Pool::new(config.desired_peers, &seeds),
                 Dispatch::new(Arc::clone(&hub.receivers)),
             ),
         };

@@ -2,7 +2,7 @@
 //! protocols, natively and in the browser, and implements
 //! [`nimiq_network_interface::network::Network`].
 //!
-//! A [`Network`] dials nodes over WebSocket, does Nimiq's discovery handshake with each, keeps a book
+//! A [`Network`] dials nodes over WebSocket and gateways over WebRTC as well, does Nimiq's discovery handshake with each, keeps a book
 //! of the peer contacts it hears of, holds the desired number of connections, sends and answers
 //! requests, and takes part in gossip. What the messages mean is not its business: the engine on top
 //! decides which peer is useful, which message is acceptable and whom to ban.
@@ -48,6 +48,6 @@ pub use gossip::GossipId;
 pub use handle::{Dropped, Network, NetworkNotice, NoticeStream};
 pub use libp2p::{Multiaddr, PeerId, identity::Keypair, request_response::InboundRequestId};
 pub use nimiq_network_interface::peer_info::Services;
-pub use peers::{PeerStatus, Transport};
+pub use peers::{PeerStatus, Transport, Transports};
 pub use saved::{SavedContacts, SavedError, identity_from_secret, new_identity, secret_of};
 pub use traffic::Traffic;

@@ -64,6 +64,10 @@ pub const LONELY_PATIENCE: Duration = Duration::from_secs(600);
 /// A dial that has taken so long when the page wakes up is not waited for before another one is made.
 pub const STALE_DIAL: Duration = Duration::from_secs(3);
 
+/// How long a dial may take before another address of the same peer is tried as well. Where UDP is
+/// blocked, a dial over WebRTC hangs.
+pub const SECOND_ADDRESS_PAUSE: Duration = Duration::from_millis(2500);
+
 /// Each pause is stretched or shortened by up to this share, so that clients don't come in waves.
 pub const BACKOFF_JITTER: f64 = 0.25;
 

@@ -7,12 +7,14 @@ use libp2p::{Multiaddr, PeerId};
 use nimiq_network_interface::peer_info::{PeerInfo, Services};
 use parking_lot::RwLock;
 
+use crate::transport;
+
 /// What carries a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
     /// TCP and WebSocket, the only transport nodes listen on.
     WebSocket,
-    /// WebRTC data channels, as a gateway offers them to browsers.
+    /// WebRTC data channels, as a gateway offers them.
     WebRtc,
 }
 
@@ -22,6 +24,56 @@ impl Transport {
         match self {
             Self::WebSocket => "websocket",
             Self::WebRtc => "webrtc",
+        }
+    }
+
+    /// Why it can't be used although an address asks for it.
+    pub(crate) fn why_off(self) -> &'static str {
+        match (Transports::available().contains(self), self) {
+            (true, Self::WebSocket) => "WebSocket is not among the transports that may be used",
+            (true, Self::WebRtc) => "WebRTC is not among the transports that may be used",
+            (false, Self::WebSocket) => "WebSocket is not available here",
+            (false, Self::WebRtc) => "WebRTC is not available here: there is no RTCPeerConnection",
+        }
+    }
+}
+
+/// Which transports may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transports {
+    /// [`Transport::WebSocket`].
+    pub websocket: bool,
+    /// [`Transport::WebRtc`].
+    pub webrtc: bool,
+}
+
+impl Transports {
+    /// Every one there is.
+    pub const ALL: Self = Self {
+        websocket: true,
+        webrtc: true,
+    };
+
+    /// Those that this build has and its surroundings let it use. In a browser, WebRTC exists on the
+    /// main thread of a page only, and not there either if somebody has taken it away.
+    pub fn available() -> Self {
+        transport::available()
+    }
+
+    /// Whether this one may be used.
+    pub fn contains(self, kind: Transport) -> bool {
+        match kind {
+            Transport::WebSocket => self.websocket,
+            Transport::WebRtc => self.webrtc,
+        }
+    }
+
+    /// Those that are in both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            websocket: self.websocket && other.websocket,
+            webrtc: self.webrtc && other.webrtc,
         }
     }
 }

@@ -49,12 +49,14 @@ pub(crate) struct View {
     pub(crate) dialling: usize,
     /// Everybody connected.
     pub(crate) peers: HashSet<PeerId>,
+    /// Everybody being dialled who is known, and since when the latest of these dials is under way.
+    pub(crate) dialled: HashMap<PeerId, Instant>,
     /// Addresses connected to or being dialled, without peer ids.
     pub(crate) addresses: HashSet<Multiaddr>,
 }
 
 /// An address that could be dialled.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Candidate {
     /// Whose it is, if known.
     pub(crate) peer: Option<PeerId>,
@@ -85,7 +87,11 @@ pub(crate) struct Plan {
 pub(crate) struct Pool {
     desired: usize,
     seeds: Vec<Candidate>,
+    /// Who was found at those seeds that came without a peer id.
+    found: HashMap<Multiaddr, PeerId>,
     backoffs: HashMap<Multiaddr, Backoff>,
+    /// Peers that our side let go of on purpose.
+    resting: HashMap<PeerId, Backoff>,
     /// Since when there has been no peer of use.
     lonely_since: Option<Instant>,
 }
@@ -95,17 +101,22 @@ impl Pool {
         Self {
             desired,
             seeds: seeds.iter().map(Candidate::new).collect(),
+            found: HashMap::new(),
             backoffs: HashMap::new(),
+            resting: HashMap::new(),
             lonely_since: None,
         }
     }
 
     /// Whom to dial now. `good` are peers that were connected before, `contacts` the candidates of the
     /// contact book, `banned` those that must not be tried.
+    ///
+    /// Of each peer, one address at a time: the next one is tried when this one has failed, or takes
+    /// long, as a transport that is blocked on the way does.
     pub(crate) fn plan(
         &mut self,
         view: &View,
-        mut good: Vec<Candidate>,
+        good: Vec<Candidate>,
         contacts: Vec<Candidate>,
         banned: impl Fn(&Candidate) -> bool,
         now: Instant,
@@ -116,45 +127,110 @@ impl Pool {
             .desired
             .saturating_sub(view.useful + view.dialling)
             .min(limits::MAX_POOL_DIALS.saturating_sub(view.dialling));
+        let spare = limits::MAX_POOL_DIALS.saturating_sub(view.dialling + wanted);
         let mut plan = Plan::default();
-        if wanted == 0 {
+        if wanted == 0 && (view.dialled.is_empty() || spare == 0) {
             return plan;
         }
         // Seeds and contacts in one random order: seeds alone would be found at their limits, and
         // contacts alone could all be of one liar's making. Before the first peer, only seeds exist
         // or are to be preferred, for they were chosen by the user.
-        let mut candidates = contacts;
-        candidates.shuffle(rng);
-        let mut seeds = self.seeds.clone();
-        seeds.shuffle(rng);
-        candidates.splice(0..0, seeds);
+        let mut candidates = self.by_peer(contacts, rng);
+        candidates.splice(0..0, self.by_peer(self.seeds.clone(), rng));
         if view.useful > 0 {
             candidates.shuffle(rng);
         }
-        good.shuffle(rng);
-        candidates.splice(0..0, good);
+        candidates.splice(0..0, self.by_peer(good, rng));
         let mut chosen = HashSet::new();
-        for candidate in candidates {
-            let connected = candidate
-                .peer
-                .is_some_and(|peer| view.peers.contains(&peer))
+        let mut chosen_peers = HashSet::new();
+        // Other addresses of peers that are being dialled already: not one more peer, so not counted.
+        let mut others = 0;
+        for candidate in candidates.into_iter().flatten() {
+            let peer = self.peer_at(&candidate);
+            let connected = peer.is_some_and(|peer| view.peers.contains(&peer))
                 || view.addresses.contains(&candidate.address);
-            if connected || banned(&candidate) || chosen.contains(&candidate.address) {
+            let named = Candidate {
+                peer,
+                ..candidate.clone()
+            };
+            if connected
+                || banned(&named)
+                || chosen.contains(&candidate.address)
+                || peer.is_some_and(|peer| chosen_peers.contains(&peer))
+            {
                 continue;
             }
-            if let Some(backoff) = self.backoffs.get(&candidate.address)
-                && let until = backoff.until(longest)
-                && now < until
-            {
+            let resting = peer.and_then(|peer| self.resting.get(&peer));
+            let pauses = [self.backoffs.get(&candidate.address), resting];
+            let paused = pauses
+                .into_iter()
+                .flatten()
+                .map(|pause| pause.until(longest));
+            let dialled = peer.and_then(|peer| view.dialled.get(&peer));
+            let patience = dialled.map(|since| *since + limits::SECOND_ADDRESS_PAUSE);
+            if let Some(until) = paused.chain(patience).filter(|until| now < *until).max() {
                 plan.again_at = earliest(plan.again_at, until);
                 continue;
             }
-            if plan.dial.len() < wanted {
+            let another = dialled.is_some();
+            let room = match another {
+                true => others < spare,
+                false => plan.dial.len() - others < wanted,
+            };
+            if room {
+                others += usize::from(another);
                 chosen.insert(candidate.address.clone());
+                chosen_peers.extend(peer);
                 plan.dial.push(candidate);
             }
         }
         plan
+    }
+
+    /// The candidates of each peer together, so that nobody is dialled the sooner for having many
+    /// addresses. In random order, but those addresses first that have failed least.
+    fn by_peer(&self, candidates: Vec<Candidate>, rng: &mut impl Rng) -> Vec<Vec<Candidate>> {
+        let mut peers: Vec<Vec<Candidate>> = Vec::new();
+        let mut places: HashMap<PeerId, usize> = HashMap::new();
+        for candidate in candidates {
+            let place = self
+                .peer_at(&candidate)
+                .map(|peer| *places.entry(peer).or_insert(peers.len()));
+            match place.and_then(|place| peers.get_mut(place)) {
+                Some(others) => others.push(candidate),
+                None => peers.push(vec![candidate]),
+            }
+        }
+        for addresses in &mut peers {
+            addresses.shuffle(rng);
+            addresses.sort_by_key(|candidate| self.failures(&candidate.address));
+        }
+        peers.shuffle(rng);
+        peers
+    }
+
+    fn failures(&self, address: &Multiaddr) -> u32 {
+        self.backoffs
+            .get(address)
+            .map_or(0, |backoff| backoff.failures)
+    }
+
+    /// Whose address it is, also if that was only found out by dialling.
+    fn peer_at(&self, candidate: &Candidate) -> Option<PeerId> {
+        candidate
+            .peer
+            .or_else(|| self.found.get(&candidate.address).copied())
+    }
+
+    /// This peer answered at an address that we dialled.
+    pub(crate) fn found(&mut self, peer: PeerId, address: &Multiaddr) {
+        if self
+            .seeds
+            .iter()
+            .any(|seed| seed.peer.is_none() && seed.address == *address)
+        {
+            self.found.insert(address.clone(), peer);
+        }
     }
 
     /// The longest pause that is kept at the moment, if not all are kept in full: without any peer of
@@ -164,6 +240,7 @@ impl Pool {
             if let Some(since) = self.lonely_since.take() {
                 // One is back, so the others may be: what failed meanwhile says nothing of them.
                 self.backoffs.retain(|_, backoff| backoff.since < since);
+                self.resting.retain(|_, backoff| backoff.since < since);
             }
             return None;
         }
@@ -205,10 +282,18 @@ impl Pool {
         self.failed(address, now, rng);
     }
 
-    /// Our side let go of this address on purpose: it has a rest, or it would be back in a second.
-    pub(crate) fn rest(&mut self, address: &Multiaddr, now: Instant) {
-        if let Some(backoff) = self.backoffs.get_mut(&address::without_peer_id(address)) {
-            backoff.until = backoff.until.max(now + limits::DISCONNECTED_PAUSE);
+    /// Our side let go of this peer on purpose: it has a rest, or it would be back in a second, by
+    /// another address if need be.
+    pub(crate) fn rest(&mut self, peer: PeerId, now: Instant) {
+        self.resting.retain(|_, backoff| now < backoff.until);
+        if self.resting.len() < limits::MAX_BACKOFFS {
+            let until = now + limits::DISCONNECTED_PAUSE;
+            let backoff = Backoff {
+                failures: 0,
+                since: now,
+                until,
+            };
+            self.resting.insert(peer, backoff);
         }
     }
 
@@ -216,6 +301,7 @@ impl Pool {
     /// is back.
     pub(crate) fn forget_failures(&mut self) {
         self.backoffs.clear();
+        self.resting.clear();
         self.lonely_since = None;
     }
 
@@ -235,224 +321,4 @@ fn earliest(known: Option<Instant>, other: Instant) -> Option<Instant> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn seeds(n: usize) -> Vec<Multiaddr> {
-        (0..n)
-            .map(|i| format!("/ip4/1.2.3.4/tcp/{}/ws", i + 1).parse().unwrap())
-            .collect()
-    }
-
-    fn plan(pool: &mut Pool, view: &View, now: Instant) -> Plan {
-        pool.plan(
-            view,
-            Vec::new(),
-            Vec::new(),
-            |_| false,
-            now,
-            &mut rand::rng(),
-        )
-    }
-
-    #[test]
-    fn dials_what_is_missing_and_no_more() {
-        let mut pool = Pool::new(3, &seeds(10));
-        let now = Instant::now();
-        assert_eq!(plan(&mut pool, &View::default(), now).dial.len(), 3);
-        let view = View {
-            useful: 1,
-            dialling: 1,
-            ..View::default()
-        };
-        assert_eq!(plan(&mut pool, &view, now).dial.len(), 1);
-        let view = View {
-            useful: 3,
-            ..View::default()
-        };
-        assert!(plan(&mut pool, &view, now).dial.is_empty());
-        let mut pool = Pool::new(100, &seeds(100));
-        assert_eq!(
-            plan(&mut pool, &View::default(), now).dial.len(),
-            limits::MAX_POOL_DIALS
-        );
-    }
-
-    #[test]
-    fn neither_the_connected_nor_the_banned_nor_one_address_twice() {
-        let mut all = seeds(3);
-        all.push(all[0].clone());
-        let mut pool = Pool::new(10, &all);
-        let view = View {
-            addresses: [all[1].clone()].into(),
-            ..View::default()
-        };
-        let banned = |candidate: &Candidate| candidate.address == all[2];
-        let plan = pool.plan(
-            &view,
-            Vec::new(),
-            Vec::new(),
-            banned,
-            Instant::now(),
-            &mut rand::rng(),
-        );
-        assert_eq!(plan.dial, [Candidate::new(&all[0])]);
-        let peer = PeerId::random();
-        let contact = Candidate {
-            peer: Some(peer),
-            address: seeds(9)[8].clone(),
-        };
-        let view = View {
-            peers: [peer].into(),
-            addresses: all.into_iter().collect(),
-            ..View::default()
-        };
-        let plan = pool.plan(
-            &view,
-            Vec::new(),
-            vec![contact],
-            |_| false,
-            Instant::now(),
-            &mut rand::rng(),
-        );
-        assert!(plan.dial.is_empty());
-    }
-
-    #[test]
-    fn a_failed_address_waits_and_then_comes_again() {
-        let mut pool = Pool::new(1, &seeds(1));
-        let now = Instant::now();
-        pool.failed(&seeds(1)[0], now, &mut rand::rng());
-        let waiting = plan(&mut pool, &View::default(), now);
-        assert!(waiting.dial.is_empty());
-        let again_at = waiting.again_at.unwrap();
-        assert!(again_at <= now + pause(1, 1.0));
-        assert_eq!(plan(&mut pool, &View::default(), again_at).dial.len(), 1);
-        pool.forget_failures();
-        assert_eq!(plan(&mut pool, &View::default(), now).dial.len(), 1);
-    }
-
-    #[test]
-    fn a_good_connection_clears_the_record() {
-        let mut pool = Pool::new(1, &seeds(1));
-        let (address, now) = (&seeds(1)[0], Instant::now());
-        for _ in 0..10 {
-            pool.failed(address, now, &mut rand::rng());
-        }
-        pool.left(address, limits::GOOD_CONNECTION, now, &mut rand::rng());
-        assert_eq!(pool.backoffs[address].failures, 1);
-        // Seen as bad: a peer that hangs up at once each time.
-        pool.left(address, Duration::ZERO, now, &mut rand::rng());
-        assert_eq!(pool.backoffs[address].failures, 2);
-    }
-
-    #[test]
-    fn who_was_let_go_on_purpose_has_a_rest() {
-        let mut pool = Pool::new(1, &seeds(1));
-        let (address, now) = (&seeds(1)[0], Instant::now());
-        pool.left(address, limits::GOOD_CONNECTION, now, &mut rand::rng());
-        pool.rest(address, now);
-        let view = View {
-            useful: 1,
-            ..View::default()
-        };
-        let mut pool = Pool { desired: 2, ..pool };
-        let again_at = plan(&mut pool, &view, now).again_at.unwrap();
-        assert_eq!(again_at, now + limits::DISCONNECTED_PAUSE);
-        // Unless there is nobody else.
-        let again_at = plan(&mut pool, &View::default(), now).again_at.unwrap();
-        assert_eq!(again_at, now + limits::LONELY_BACKOFF_MAX);
-    }
-
-    #[test]
-    fn who_is_alone_tries_again_soon() {
-        let mut pool = Pool::new(1, &seeds(1));
-        let (address, now) = (&seeds(1)[0], Instant::now());
-        assert_eq!(plan(&mut pool, &View::default(), now).dial.len(), 1);
-        for _ in 0..10 {
-            pool.failed(address, now, &mut rand::rng());
-        }
-        let again_at = plan(&mut pool, &View::default(), now).again_at.unwrap();
-        assert_eq!(again_at, now + limits::LONELY_BACKOFF_MAX);
-        // But not for ever.
-        let later = now + limits::LONELY_PATIENCE;
-        pool.failed(address, later, &mut rand::rng());
-        let again_at = plan(&mut pool, &View::default(), later).again_at.unwrap();
-        assert_eq!(again_at, later + limits::LONELY_BACKOFF_LATER);
-    }
-
-    #[test]
-    fn when_one_is_back_all_are_tried() {
-        let mut pool = Pool::new(2, &seeds(2));
-        let (all, now) = (seeds(2), Instant::now());
-        assert_eq!(plan(&mut pool, &View::default(), now).dial.len(), 2);
-        for _ in 0..10 {
-            pool.failed(&all[1], now, &mut rand::rng());
-        }
-        let view = View {
-            useful: 1,
-            addresses: [all[0].clone()].into(),
-            ..View::default()
-        };
-        let dial = plan(&mut pool, &view, now).dial;
-        assert_eq!(dial, [Candidate::new(&all[1])]);
-    }
-
-    #[test]
-    fn who_was_good_comes_first() {
-        let mut pool = Pool::new(2, &seeds(5));
-        let good: Vec<_> = seeds(100)[98..].iter().map(Candidate::new).collect();
-        let now = Instant::now();
-        let plan = pool.plan(
-            &View::default(),
-            good.clone(),
-            Vec::new(),
-            |_| false,
-            now,
-            &mut rand::rng(),
-        );
-        assert_eq!(plan.dial.len(), 2);
-        assert!(plan.dial.iter().all(|candidate| good.contains(candidate)));
-    }
-
-    #[test]
-    fn seeds_come_first_while_nobody_is_connected() {
-        let mut pool = Pool::new(2, &seeds(2));
-        let contacts: Vec<_> = seeds(100)[2..].iter().map(Candidate::new).collect();
-        let plan = pool.plan(
-            &View::default(),
-            Vec::new(),
-            contacts,
-            |_| false,
-            Instant::now(),
-            &mut rand::rng(),
-        );
-        let dialled: HashSet<_> = plan.dial.into_iter().map(|c| c.address).collect();
-        assert_eq!(dialled, seeds(2).into_iter().collect());
-    }
-
-    proptest! {
-        #[test]
-        fn pauses_grow_and_are_bounded(failures in 1u32.., jitter in -1.0f64..=1.0) {
-            let this = pause(failures, jitter);
-            let slack = 1.0 + limits::BACKOFF_JITTER;
-            prop_assert!(this >= limits::BACKOFF_BASE.mul_f64(1.0 - limits::BACKOFF_JITTER));
-            prop_assert!(this <= limits::BACKOFF_MAX.mul_f64(slack));
-            prop_assert!(pause(failures.saturating_add(1), 0.0) >= pause(failures, 0.0));
-        }
-    }
-
-    #[test]
-    fn records_are_bounded() {
-        let mut pool = Pool::new(1, &[]);
-        let now = Instant::now();
-        for port in 0..2 * limits::MAX_BACKOFFS {
-            let address = format!("/ip4/1.2.3.4/tcp/{port}/ws").parse().unwrap();
-            pool.failed(&address, now, &mut rand::rng());
-        }
-        assert_eq!(pool.backoffs.len(), limits::MAX_BACKOFFS);
-    }
-}
+mod tests;

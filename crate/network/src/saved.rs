@@ -156,7 +156,9 @@ impl GoodPeers {
             // What the user has named may be dialled wherever it is.
             let named = seeds.contains(&address::without_peer_id(&peer.address));
             let known = address::peer_id_of(&peer.address).is_some();
-            known && peer.is_current(now) && (named || policy.permits(&peer.address))
+            let usable = policy.check(&peer.address).is_ok();
+            let known = known && usable && peer.is_current(now);
+            known && (named || policy.permits(&peer.address))
         });
         Self {
             peers,
@@ -246,11 +248,7 @@ mod tests {
     }
 
     fn good(config: &Config, now: u64) -> GoodPeers {
-        let policy = AddressPolicy {
-            allow_loopback: config.allow_loopback,
-            secure_only: config.secure_only,
-        };
-        GoodPeers::new(config, policy, now)
+        GoodPeers::new(config, AddressPolicy::of(config), now)
     }
 
     fn genesis() -> Blake2bHash {

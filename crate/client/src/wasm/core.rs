@@ -198,6 +198,7 @@ impl ClientCore {
             desired_peers: options.desired_peers,
             allow_loopback: options.is_private_network(),
             secure_only: page_is_secure(),
+            transports: options.transports,
             contacts: stored.contacts,
             ..Config::new(stored.identity, params.genesis().hash, options.peers)
         })
@@ -260,7 +261,9 @@ fn page_is_secure() -> bool {
 
 fn config_error(error: ConfigError) -> ClientError {
     let code = match error {
-        ConfigError::Transport(_) => ErrorCode::Unsupported,
+        ConfigError::Transport(_) | ConfigError::NoTransport(_) | ConfigError::NothingToDial(_) => {
+            ErrorCode::Unsupported
+        }
         _ => ErrorCode::InvalidOptions,
     };
     ClientError::new(code, error.to_string())
@@ -268,7 +271,9 @@ fn config_error(error: ConfigError) -> ClientError {
 
 fn dial_error(error: DialError) -> ClientError {
     let code = match error {
-        DialError::Unsupported(_) | DialError::Insecure(_) => ErrorCode::Unsupported,
+        DialError::Unsupported(_) | DialError::Insecure(_) | DialError::TransportOff { .. } => {
+            ErrorCode::Unsupported
+        }
         DialError::Closed => ErrorCode::Closed,
         _ => ErrorCode::NoPeers,
     };

@@ -29,7 +29,9 @@ export interface ClientOptions {
     /** Default `'main-albatross'`. */
     network?: Network;
     /** Multiaddrs dialled first. Default: the network's public seed nodes.
-     *  `/ip4|ip6|dns4|dns6/<host>/tcp/<port>/ws|wss[/p2p/<id>]`. */
+     *  `/ip4|ip6|dns4|dns6/<host>/tcp/<port>/ws|wss[/p2p/<id>]` and
+     *  `/ip4|ip6/<host>/udp/<port>/webrtc-direct/certhash/<hash>[/p2p/<id>]`. Those whose transport is not
+     *  available here are left out, unless none is left: that is `unsupported`. */
     peers?: string[];
     /** Default `'pico'`. */
     mode?: SyncMode;
@@ -39,7 +41,8 @@ export interface ClientOptions {
     minPeers?: number;
     /** Peers to hold once established. 1 to 64, default 8 (or `minPeers` if more). */
     desiredPeers?: number;
-    /** Transports that may be used. Default: every one this build supports, which is `'websocket'`. */
+    /** Transports that may be used. Default: every one this context supports. WebRTC exists on a page's main thread
+     *  only. If none of them is available, that is `unsupported`. */
     transports?: Transport[];
     /** Where identity, peer contacts and the last verified macro state survive a reload.
      *  Default `'indexeddb'` where there is one, else `'memory'`. */

@@ -45,10 +45,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(config: &Config) -> Self {
         let clock = Clock::default();
-        let policy = AddressPolicy {
-            allow_loopback: config.allow_loopback,
-            secure_only: config.secure_only,
-        };
+        let policy = AddressPolicy::of(config);
         let good = GoodPeers::new(config, policy, clock.network_secs());
         Self {
             identity: config.identity.clone(),

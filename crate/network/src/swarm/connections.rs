@@ -1,13 +1,8 @@
-//! Connections: dialled, accepted, counted as peers, lost; and the pool that keeps their number.
+//! Connections: made, counted as peers, lost; and the pool that keeps their number.
 
 use std::collections::HashSet;
 
-use libp2p::{
-    Multiaddr, PeerId,
-    core::ConnectedPoint,
-    multiaddr::Protocol,
-    swarm::{ConnectionId, DialError as SwarmDialError, dial_opts::DialOpts},
-};
+use libp2p::{Multiaddr, PeerId, core::ConnectedPoint, swarm::ConnectionId};
 use nimiq_network_interface::{
     network::{CloseReason, NetworkEvent},
     peer_info::{PeerInfo, Services},
@@ -15,25 +10,23 @@ use nimiq_network_interface::{
 use nimiq_time::sleep;
 use web_time::Instant;
 
-use super::Task;
+use super::{Task, dialling::latest_dials};
 use crate::{
     address,
-    command::{Mode, Reply, answer},
+    command::{Mode, answer},
     error::{DialError, LeaveReason},
-    gate::Banned,
     handle::NetworkNotice,
     limits,
     peers::{PeerStatus, Transport},
     pool::{Candidate, View},
-    transport,
 };
 
 /// An open connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    peer: PeerId,
-    address: Multiaddr,
-    dialled: bool,
+    pub(super) peer: PeerId,
+    pub(super) address: Multiaddr,
+    pub(super) dialled: bool,
     since: Instant,
 }
 
@@ -47,14 +40,6 @@ pub(super) struct Peer {
     reason: Option<LeaveReason>,
     /// Malformed gossip messages so far.
     pub(super) strikes: u32,
-}
-
-/// A dial, until it has led to a peer or failed.
-#[derive(Debug)]
-pub(super) struct Dial {
-    address: Multiaddr,
-    since: Instant,
-    waiters: Vec<Reply<Result<PeerId, DialError>>>,
 }
 
 impl Task {
@@ -86,161 +71,19 @@ impl Task {
         }
     }
 
-    // --- Dialling ---------------------------------------------------------------------------------
-
-    pub(super) fn dial_address(
-        &mut self,
-        address: Multiaddr,
-        reply: Reply<Result<PeerId, DialError>>,
-    ) {
-        let candidate = Candidate::new(&address);
-        if let Some(peer) = self.connected_at(&candidate) {
-            return answer(reply, Ok(peer));
-        }
-        self.start_dial(candidate, Some(reply));
-    }
-
-    pub(super) fn dial_peer(&mut self, peer: PeerId, reply: Reply<Result<PeerId, DialError>>) {
-        if self.hub.peers.contains(&peer) {
-            return answer(reply, Ok(peer));
-        }
-        let address = self.shared.book.lock().address_of(&peer);
-        match address {
-            Some(address) => {
-                let address = address::without_peer_id(&address);
-                self.start_dial(
-                    Candidate {
-                        peer: Some(peer),
-                        address,
-                    },
-                    Some(reply),
-                );
-            }
-            None => answer(reply, Err(DialError::UnknownPeer(peer))),
-        }
-    }
-
-    /// Dials some peers of the contact book that offer these services.
-    pub(super) fn dial_by_services(&mut self, services: Services, count: usize) {
-        let candidates = self.contacts(services);
-        let mut left = count.min(limits::MAX_POOL_DIALS);
-        for candidate in candidates {
-            if left == 0 {
-                break;
-            }
-            if self.connected_at(&candidate).is_none() && !self.is_dialling(&candidate.address) {
-                left -= 1;
-                self.start_dial(candidate, None);
-            }
-        }
-    }
-
-    fn contacts(&self, services: Services) -> Vec<Candidate> {
-        let contacts = self.shared.book.lock().dialable(services);
-        contacts
-            .into_iter()
-            .map(|(peer, address)| Candidate {
-                peer: Some(peer),
-                address: address::without_peer_id(&address),
-            })
-            .collect()
-    }
-
-    fn connected_at(&self, candidate: &Candidate) -> Option<PeerId> {
-        if let Some(peer) = candidate.peer {
-            return self.hub.peers.contains(&peer).then_some(peer);
-        }
-        let mut connections = self.state.connections.values();
-        connections
-            .find(|connection| connection.dialled && connection.address == candidate.address)
-            .map(|connection| connection.peer)
-            .filter(|peer| self.hub.peers.contains(peer))
-    }
-
-    fn is_dialling(&self, address: &Multiaddr) -> bool {
-        self.state
-            .dials
-            .values()
-            .any(|dial| dial.address == *address)
-    }
-
-    fn start_dial(
-        &mut self,
-        candidate: Candidate,
-        reply: Option<Reply<Result<PeerId, DialError>>>,
-    ) {
-        let Candidate { peer, address } = candidate;
-        let error = if self.state.mode == Mode::Offline {
-            DialError::Offline
-        } else if !address::transport_of(&address).is_some_and(transport::can_dial) {
-            DialError::Unsupported(address.clone())
-        } else if self.secure_only && !address::is_secure(&address) {
-            DialError::Insecure(address.clone())
-        } else {
-            // Somebody dials there already: wait with them.
-            if let Some(dial) = self
-                .state
-                .dials
-                .values_mut()
-                .find(|dial| dial.address == address)
-            {
-                dial.waiters.extend(reply);
-                return;
-            }
-            let target = match peer {
-                Some(peer) => address.clone().with(Protocol::P2p(peer)),
-                None => address.clone(),
-            };
-            let opts = DialOpts::unknown_peer_id().address(target).build();
-            let id = opts.connection_id();
-            let waiters = reply.into_iter().collect();
-            let dial = Dial {
-                address,
-                since: Instant::now(),
-                waiters,
-            };
-            self.state.dials.insert(id, dial);
-            if let Err(error) = self.swarm.dial(opts) {
-                self.on_dial_failed(id, &error);
-            }
-            return;
-        };
-        self.hub
-            .notify(NetworkNotice::dial_failed(address, error.clone()));
-        if let Some(reply) = reply {
-            answer(reply, Err(error));
-        }
-    }
-
-    pub(super) fn on_dial_failed(&mut self, id: ConnectionId, error: &SwarmDialError) {
-        self.end_dial(id, dial_error(error));
-    }
-
-    fn end_dial(&mut self, id: ConnectionId, error: DialError) {
-        let Some(dial) = self.state.dials.remove(&id) else {
-            return;
-        };
-        log::debug!("dial of {} failed: {error}", dial.address);
-        if !matches!(error, DialError::Lost(LeaveReason::GoingOffline)) {
-            self.shared.good.lock().failed(&dial.address);
-        }
-        self.state
-            .pool
-            .failed(&dial.address, Instant::now(), &mut rand::rng());
-        for waiter in dial.waiters {
-            answer(waiter, Err(error.clone()));
-        }
-        self.hub
-            .notify(NetworkNotice::dial_failed(dial.address, error));
-        self.wake_pool();
-    }
-
     // --- Coming and going -------------------------------------------------------------------------
 
     pub(super) fn on_connected(&mut self, peer: PeerId, id: ConnectionId, at: &ConnectedPoint) {
+        let address = address::without_peer_id(at.get_remote_address());
+        if at.is_dialer() {
+            self.state.pool.found(peer, &address);
+            if self.is_redundant(peer, id) {
+                return;
+            }
+        }
         let connection = Connection {
             peer,
-            address: address::without_peer_id(at.get_remote_address()),
+            address,
             dialled: at.is_dialer(),
             since: Instant::now(),
         };
@@ -254,6 +97,31 @@ impl Task {
         if self.state.mode == Mode::Offline {
             self.drop_peer(peer, LeaveReason::GoingOffline);
         }
+    }
+
+    /// Whether we have dialled this peer before, at another of its addresses, and are connected there.
+    /// If so, the new connection is closed before anybody uses it, and who waits for it waits for the
+    /// other one.
+    fn is_redundant(&mut self, peer: PeerId, id: ConnectionId) -> bool {
+        let mut connections = self.state.connections.iter();
+        let first = connections.find(|(_, other)| other.peer == peer && other.dialled);
+        let Some(first) = first.map(|(first, _)| *first) else {
+            return false;
+        };
+        log::debug!("a second connection with {peer} is closed");
+        self.swarm.close_connection(id);
+        let waiters = self.state.dials.remove(&id).map(|dial| dial.waiters);
+        let waiters = waiters.unwrap_or_default();
+        if let Some(dial) = self.state.dials.get_mut(&first) {
+            dial.waiters.extend(waiters);
+        } else {
+            let connected = self.hub.peers.contains(&peer);
+            let lost = || DialError::Lost(LeaveReason::Closed(None));
+            for waiter in waiters {
+                answer(waiter, connected.then_some(peer).ok_or_else(lost));
+            }
+        }
+        true
     }
 
     /// The handshake on a connection is done: now it is a peer.
@@ -341,7 +209,7 @@ impl Task {
             let pool = &mut self.state.pool;
             pool.left(&connection.address, held, now, &mut rand::rng());
             if matches!(reason, LeaveReason::Requested | LeaveReason::Surplus) {
-                pool.rest(&connection.address, now);
+                pool.rest(peer, now);
             }
         }
         if was_peer && !is_peer && self.hub.peers.remove(&peer).is_some() {
@@ -416,6 +284,7 @@ impl Task {
             useful: self.hub.peers.with_services(required).len(),
             dialling: self.state.dials.len(),
             peers: self.state.peers.keys().copied().collect(),
+            dialled: latest_dials(self.state.dials.values()),
             addresses: self
                 .state
                 .connections
@@ -448,7 +317,7 @@ impl Task {
         // Set before dialling, because a dial that fails at once sets it to sooner.
         self.state.pool_timer = Some(Box::pin(sleep(pause)));
         for candidate in plan.dial {
-            self.start_dial(candidate, None);
+            self.start_dial(candidate, Vec::new(), Vec::new());
         }
     }
 }
@@ -459,41 +328,4 @@ fn is_good(reason: &LeaveReason) -> bool {
         reason,
         LeaveReason::Closed(_) | LeaveReason::GoingOffline | LeaveReason::Ping(_)
     )
-}
-
-fn dial_error(error: &SwarmDialError) -> DialError {
-    match error {
-        // Of the addresses given, libp2p leaves out those we listen on ourselves.
-        SwarmDialError::LocalPeerId { .. } | SwarmDialError::NoAddresses => DialError::Own,
-        SwarmDialError::WrongPeerId { obtained, .. } => DialError::WrongPeer(*obtained),
-        SwarmDialError::Denied { cause } => {
-            if cause.downcast_ref::<Banned>().is_some() {
-                DialError::Banned
-            } else {
-                DialError::Limit
-            }
-        }
-        SwarmDialError::Transport(errors) => {
-            let reasons: Vec<String> = errors.iter().map(|(_, error)| cause_chain(error)).collect();
-            DialError::Transport(reasons.join("; "))
-        }
-        SwarmDialError::DialPeerConditionFalse(_) | SwarmDialError::Aborted => {
-            DialError::Transport(error.to_string())
-        }
-    }
-}
-
-/// An error and what caused it: libp2p's outermost texts alone say little.
-fn cause_chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let more = cause.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        source = cause.source();
-    }
-    text
 }

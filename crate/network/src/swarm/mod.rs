@@ -3,6 +3,7 @@
 //! slow misses something, and nobody else notices.
 
 mod connections;
+mod dialling;
 mod events;
 mod listening;
 
@@ -24,10 +25,12 @@ use tokio_stream::wrappers::WatchStream;
 use web_time::Instant;
 
 use self::{
-    connections::{Connection, Dial, Peer},
+    connections::{Connection, Peer},
+    dialling::Dial,
     listening::Listener,
 };
 use crate::{
+    address::AddressPolicy,
     behaviour::{Behaviour, BehaviourEvent},
     command::{Command, Feedback, Mode, answer},
     discovery::behaviour::Shared,
@@ -55,7 +58,7 @@ pub(crate) struct Task {
     pub(crate) swarm: Swarm<Behaviour>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) secure_only: bool,
+    pub(crate) policy: AddressPolicy,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) feedback: mpsc::Receiver<Feedback>,
     pub(crate) modes: WatchStream<Mode>,

@@ -27,14 +27,15 @@ use native as target;
 use crate::{
     config::ConfigError,
     limits,
+    peers::Transports,
     traffic::{Counted, Counters},
 };
 
-/// Whether this build can dial addresses of this kind.
-pub(crate) fn can_dial(kind: crate::Transport) -> bool {
-    match kind {
-        crate::Transport::WebSocket => true,
-        crate::Transport::WebRtc => false,
+/// The transports that this build has and its surroundings let it use.
+pub(crate) fn available() -> Transports {
+    Transports {
+        websocket: true,
+        webrtc: false,
     }
 }
 
