@@ -123,13 +123,13 @@ impl Pool {
         rng: &mut impl Rng,
     ) -> Plan {
         let longest = self.longest_pause(view, now);
+        let free = limits::MAX_POOL_DIALS.saturating_sub(view.dialling);
         let wanted = self
             .desired
             .saturating_sub(view.useful + view.dialling)
-            .min(limits::MAX_POOL_DIALS.saturating_sub(view.dialling));
-        let spare = limits::MAX_POOL_DIALS.saturating_sub(view.dialling + wanted);
+            .min(free);
         let mut plan = Plan::default();
-        if wanted == 0 && (view.dialled.is_empty() || spare == 0) {
+        if free == 0 || (wanted == 0 && view.dialled.is_empty()) {
             return plan;
         }
         // Seeds and contacts in one random order: seeds alone would be found at their limits, and
@@ -173,11 +173,8 @@ impl Pool {
                 continue;
             }
             let another = dialled.is_some();
-            let room = match another {
-                true => others < spare,
-                false => plan.dial.len() - others < wanted,
-            };
-            if room {
+            let wanted = another || plan.dial.len() - others < wanted;
+            if wanted && plan.dial.len() < free {
                 others += usize::from(another);
                 chosen.insert(candidate.address.clone());
                 chosen_peers.extend(peer);
