@@ -5,8 +5,10 @@
 //       --epochs L   prefilled epochs to compare what macro sync receives at (default 3,30,300)
 //       --trust L    epochs to verify, by proof and by signatures (default 1,4,1000: the last takes a quarter of an hour)
 //       --write      keep the result in docs/bench.md
+//       --gateway [MINUTES]   instead of all this, a gateway under load, for so many minutes with the same clients
+//                    (default 5; a quarter of an hour more for the rest), kept in docs/bench.md as well
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -14,6 +16,7 @@ import { parseArgs } from 'node:util';
 import { launchBrowser } from './lib/browser.mjs';
 import { buildNode, startDevnet } from './lib/devnet.mjs';
 import { Failure, main, root, run, say, step } from './lib/env.mjs';
+import { buildGateway, measureGateway } from './lib/gateway-bench.mjs';
 import { CALLS, HISTORY, ROUNDS, WATCHED, measureLoad } from './lib/load.mjs';
 import { SLOW_LINE, emptyPageMemory, measure, measureReload } from './lib/measure.mjs';
 import { median, spread, table } from './lib/stats.mjs';
@@ -27,13 +30,23 @@ const GENESIS = 200;
 const EPOCH_RUNS = 7;
 /** Clients that verify, at each distance. */
 const TRUST_RUNS = 3;
+/** Where the result is kept, and what begins the gateway's part of it, which is the last. */
+const FILE = join(root, 'docs', 'bench.md');
+const GATEWAY_PART = '\n## Gateway\n';
 const NAMES = { ours: 'pico-sync-client', theirs: '@nimiq/core' };
 
 main(async () => {
-    const { runs, epochs, trust, write } = parse(process.argv.slice(2));
+    const { runs, epochs, trust, write, gateway } = parse(process.argv.slice(2));
     await setup('build', 'node', 'browser');
     await step('Building the npm package', () => run(process.execPath, ['scripts/build.mjs'], { label: 'package' }));
     await step('Building the node', buildNode);
+    if (gateway) {
+        await step('Building the gateway (the first time takes half an hour)', buildGateway);
+        const text = await measureGateway(gateway);
+        process.stdout.write(`${text}\n`);
+        keep({ gatewayPart: text });
+        return;
+    }
     const loadBefore = loadavg();
 
     const results = await compare(runs);
@@ -46,19 +59,27 @@ main(async () => {
 
     const text = await report({ runs, results, reloads, macroSync, verified, underLoad, loadBefore });
     process.stdout.write(`${text}\n`);
-    if (write) {
-        const file = join(root, 'docs', 'bench.md');
-        writeFileSync(file, `# Benchmark\n\nMade by \`npm run bench -- --write\`.\n\n${text}\n`);
-        say(`written to ${file}`);
-    }
+    if (write) keep({ mainPart: `# Benchmark\n\nMade by \`npm run bench -- --write\`.\n\n${text}\n` });
 });
 
+/** Replaces one part of the file that results are kept in. */
+function keep({ mainPart, gatewayPart }) {
+    const old = existsSync(FILE) ? readFileSync(FILE, 'utf8') : '# Benchmark\n';
+    const [oldMain, ...oldGateway] = old.split(GATEWAY_PART);
+    const parts = [mainPart ?? oldMain, ...(gatewayPart === undefined ? oldGateway : [`\n${gatewayPart}\n`])];
+    writeFileSync(FILE, parts.join(GATEWAY_PART));
+    say(`written to ${FILE}`);
+}
+
 function parse(argv) {
+    // `--gateway` may stand alone, which parseArgs has no word for.
+    const args = argv.flatMap((arg, i) => (arg === '--gateway' && !/^\d/.test(argv[i + 1] ?? '') ? [arg, '5'] : [arg]));
     let values;
     try {
         ({ values } = parseArgs({
-            args: argv,
+            args,
             options: {
+                gateway: { type: 'string' },
                 runs: { type: 'string', default: '7' },
                 epochs: { type: 'string', default: '3,30,300' },
                 trust: { type: 'string', default: '1,4,1000' },
@@ -78,6 +99,7 @@ function parse(argv) {
         epochs: values.epochs.split(',').filter(Boolean).map((text) => whole('epochs', text, 1)),
         trust: values.trust.split(',').filter(Boolean).map((text) => whole('trust', text, 1)),
         write: values.write,
+        gateway: values.gateway === undefined ? undefined : whole('gateway', values.gateway, 1),
     };
 }
 

@@ -7,8 +7,8 @@ const mark = (name, value = performance.now()) => (marks[name] ??= value);
 // Tells which of a trace's processes is this page's.
 performance.mark('benchmark');
 
-const { network, peers, verifyInBackground } = await (await fetch('/devnet.json')).json();
-const client = await PicoSyncClient.create({ network, peers, verifyInBackground });
+const { network, peers, verifyInBackground, options } = await (await fetch('/devnet.json')).json();
+const client = await PicoSyncClient.create({ network, peers, verifyInBackground, ...options });
 mark('created');
 let good = 0;
 for await (const event of client) {

@@ -20,6 +20,7 @@ describe('the scripts', () => {
             ['start.mjs', ['--epochs', 'many'], '--epochs takes a number from 1 to 1000, not "many"'],
             ['start.mjs', ['--frobnicate'], "Unknown option '--frobnicate'"],
             ['bench.mjs', ['--runs', '0'], '--runs takes whole numbers from 1, not "0"'],
+            ['bench.mjs', ['--gateway', '0'], '--gateway takes whole numbers from 1, not "0"'],
             ['interop.mjs', ['--elections', '-'], '--elections takes a whole number from 1, not "-"'],
             ['test.mjs', ['everything'], 'there is no stage "everything"'],
             ['setup.mjs', ['moon'], 'unknown goal "moon"'],
