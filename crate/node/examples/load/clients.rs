@@ -10,7 +10,7 @@ use std::{
 
 use futures::{StreamExt, stream};
 use nimiq_consensus::messages::{BlockHeaderTopic, RequestHead};
-use nimiq_network_interface::network::Network as _;
+use nimiq_network_interface::network::Network as NetworkInterface;
 use nimiq_utils::spawn;
 use parking_lot::Mutex;
 use pico_network::{Config, DialError, Multiaddr, Network, PeerId, new_identity};
@@ -226,8 +226,9 @@ async fn ask(
 }
 
 async fn follow(network: Arc<Network>, counts: Arc<Counts>) {
-    let subscribed = nimiq_network_interface::network::Network::subscribe::<BlockHeaderTopic>;
-    let Ok(mut headers) = subscribed(&*network).await else {
+    // Ours has a method of that name, too.
+    let subscribed = <Network as NetworkInterface>::subscribe::<BlockHeaderTopic>(&network).await;
+    let Ok(mut headers) = subscribed else {
         return;
     };
     while headers.next().await.is_some() {
