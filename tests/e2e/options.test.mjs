@@ -49,13 +49,28 @@ describe('bad options', () => {
         assert.deepEqual(page.faults, []);
     });
 
-    test('ask for what is not there yet: unsupported', async (t) => {
+    test('ask for what is not there: unsupported', async (t) => {
+        const page = await openBlank(t, shared, (page) => page.addInitScript(() => delete window.RTCPeerConnection));
+        const webrtc = '/ip4/1.2.3.4/udp/9/webrtc-direct/certhash/uEiDDq4_xNyDorZBH3TlGazyJdOWSwvo4PUo5YHFMrvDE8g';
+        for (const options of [{ transports: ['webrtc'] }, { peers: [webrtc] }]) {
+            await assert.rejects(createClient(page, options), ({ code, message }) => {
+                assert.equal(code, 'unsupported');
+                assert.match(message, /WebRTC is not available here: there is no RTCPeerConnection/);
+                return true;
+            });
+        }
+        assert.deepEqual(page.faults, []);
+    });
+
+    test('leave nothing to dial: unsupported', async (t) => {
         const page = await openBlank(t, shared);
-        await assert.rejects(createClient(page, { transports: ['webrtc'] }), ({ code, message }) => {
+        const peers = ['/ip4/127.0.0.1/tcp/9/ws'];
+        await assert.rejects(createClient(page, { peers, transports: ['webrtc'] }), ({ code, message }) => {
             assert.equal(code, 'unsupported');
-            assert.ok(message.includes('webrtc'));
+            assert.match(message, /WebSocket is not among the transports that may be used/);
             return true;
         });
+        assert.deepEqual(page.faults, []);
     });
 
     test('that nobody knows are ignored', async (t) => {

@@ -68,7 +68,6 @@ fn options_are_read_from_javascript() {
         assert_eq!(code, "invalid-options", "{message}");
         assert!(message.contains(named), "{message}");
     }
-    assert_eq!(refusal("{ transports: ['webrtc'] }").0, "unsupported");
 }
 
 #[wasm_bindgen_test]

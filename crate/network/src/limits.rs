@@ -361,3 +361,25 @@ pub const MAX_WEBRTC_FRAME: usize = 16 * 1024;
 
 /// Time for the Noise handshake on a data channel.
 pub const WEBRTC_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time for a dial over WebRTC, all of it: with nobody there, or a certificate that is not
+/// the one expected, browsers try for half a minute.
+pub const WEBRTC_DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a browser's connection may be silent, by what the browser says, before it is given up.
+pub const WEBRTC_SILENCE: Duration = Duration::from_secs(3);
+
+/// Streams of one connection at once, of both sides together. A browser has numbers for 512 of each side.
+pub const MAX_WEBRTC_STREAMS: usize = 384;
+
+/// Bytes of one stream that may wait to be read. What is more loses the stream.
+pub const MAX_WEBRTC_UNREAD: usize = 1024 * 1024;
+
+/// … and of all streams of a connection together.
+pub const MAX_WEBRTC_UNREAD_PER_CONNECTION: usize = 4 * 1024 * 1024;
+
+/// Bytes of one stream that wait to be sent, from which on nothing more is written, and below which it
+/// goes on.
+pub const WEBRTC_SEND_HIGH: usize = 256 * 1024;
+/// See [`WEBRTC_SEND_HIGH`].
+pub const WEBRTC_SEND_LOW: usize = 64 * 1024;

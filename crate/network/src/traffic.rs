@@ -25,8 +25,8 @@ pub struct Traffic {
 /// The running totals behind [`Traffic`].
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    received: AtomicU64,
-    sent: AtomicU64,
+    pub(crate) received: AtomicU64,
+    pub(crate) sent: AtomicU64,
 }
 
 impl Counters {

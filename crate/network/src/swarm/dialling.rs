@@ -242,7 +242,9 @@ fn cause_chain(error: &(dyn std::error::Error + 'static)) -> String {
     while let Some(cause) = source {
         let more = cause.to_string();
         if !text.contains(&more) {
-            text.push_str(": ");
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
             text.push_str(&more);
         }
         source = cause.source();

@@ -1,18 +1,25 @@
-//! Browser byte streams: the page's own `WebSocket`.
+//! Browser byte streams: the page's own `WebSocket`. Its WebRTC has no byte stream below the streams.
 
 use std::{
     future::Future,
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use futures::{AsyncRead, AsyncWrite};
-use libp2p::{Transport, swarm};
+use libp2p::{
+    PeerId, Transport,
+    core::{muxing::StreamMuxerBox, transport::Boxed},
+    identity::Keypair,
+    swarm,
+};
 use libp2p_websocket_websys as websys;
 use nimiq_time::{Sleep, sleep};
 
-use crate::{config::ConfigError, limits};
+use super::webrtc;
+use crate::{config::ConfigError, limits, peers::Transports, traffic::Counters};
 
 /// The browser's WebSocket, watched.
 pub(super) fn base() -> Result<
@@ -27,6 +34,23 @@ pub(super) fn base() -> Result<
     ConfigError,
 > {
     Ok(websys::Transport::default().map(|connection, _| Watched::new(connection)))
+}
+
+/// A page has WebSocket; WebRTC only its main thread.
+pub(super) fn available() -> Transports {
+    Transports {
+        websocket: true,
+        webrtc: webrtc::browser::is_available(),
+    }
+}
+
+/// `others`, and the page's WebRTC beside it.
+pub(super) fn with_webrtc(
+    others: Boxed<(PeerId, StreamMuxerBox)>,
+    identity: &Keypair,
+    counters: &Arc<Counters>,
+) -> Boxed<(PeerId, StreamMuxerBox)> {
+    webrtc::browser::Transport::new(others, identity, counters).boxed()
 }
 
 pub(super) fn swarm_config() -> swarm::Config {

@@ -7,7 +7,10 @@ mod browser;
 mod muxer;
 #[cfg(not(target_family = "wasm"))]
 mod native;
-#[expect(dead_code, reason = "the two targets build on it")]
+#[cfg_attr(
+    not(target_family = "wasm"),
+    expect(dead_code, reason = "the native transport builds on it")
+)]
 mod webrtc;
 
 use std::sync::Arc;
@@ -33,10 +36,7 @@ use crate::{
 
 /// The transports that this build has and its surroundings let it use.
 pub(crate) fn available() -> Transports {
-    Transports {
-        websocket: true,
-        webrtc: false,
-    }
+    target::available()
 }
 
 /// The transport of this build, with every connection counted in `counters`.
@@ -44,7 +44,8 @@ pub(crate) fn build(
     identity: &Keypair,
     counters: &Arc<Counters>,
 ) -> Result<Boxed<(PeerId, StreamMuxerBox)>, ConfigError> {
-    upgrade(target::base()?, identity, counters)
+    let websocket = upgrade(target::base()?, identity, counters)?;
+    Ok(target::with_webrtc(websocket, identity, counters))
 }
 
 /// The executor that connections run on.

@@ -32,6 +32,10 @@ pub(super) enum Role {
     /// We have dialled.
     Client,
     /// We were dialled.
+    #[cfg_attr(
+        target_family = "wasm",
+        expect(dead_code, reason = "nobody can dial a page")
+    )]
     Server,
 }
 

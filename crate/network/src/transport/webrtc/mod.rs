@@ -10,6 +10,20 @@
 //! `webrtc/README.md`.
 
 mod address;
+#[cfg(target_family = "wasm")]
+pub(super) mod browser;
 mod frame;
 mod handshake;
+#[cfg(any(target_family = "wasm", test))]
+mod sdp;
 mod stream;
+
+/// What is said of a dial that nobody answers, or so it seems.
+#[cfg(target_family = "wasm")]
+const UNREACHABLE: &str = "unreachable over UDP, or the certificate there is not the one named by \
+    /certhash (the gateway may have a new one)";
+
+/// What is said when it is clear that somebody is there.
+#[cfg(target_family = "wasm")]
+const WRONG_CERTIFICATE: &str =
+    "the certificate there is not the one named by /certhash (the gateway may have a new one)";
