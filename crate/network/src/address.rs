@@ -94,6 +94,15 @@ pub(crate) fn transport_of(address: &Multiaddr) -> Option<Transport> {
     }
 }
 
+/// The IP address of the host, if it is named by that.
+pub(crate) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
+    address.iter().find_map(|protocol| match protocol {
+        Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
+        Protocol::Ip6(ip) => Some(IpAddr::V6(ip)),
+        _ => None,
+    })
+}
+
 /// The peer id an address ends with.
 pub(crate) fn peer_id_of(address: &Multiaddr) -> Option<PeerId> {
     match address.iter().last()? {

@@ -11,6 +11,7 @@ use libp2p::{
 };
 
 use crate::{
+    capacity::Capacity,
     discovery::{self, behaviour::Shared, contact::SignedPeerContact},
     gate, gossip, limits,
     reqres::codec::{Budget, Codec},
@@ -34,9 +35,14 @@ impl Behaviour {
         shared: Arc<Shared>,
         kept: Vec<SignedPeerContact>,
         max_connections: u32,
+        capacity: &Capacity,
     ) -> Self {
         let connection_limits = ConnectionLimits::default()
-            .with_max_pending_incoming(Some(limits::MAX_PENDING_INCOMING))
+            .with_max_pending_incoming(Some(
+                capacity
+                    .pending_incoming
+                    .saturating_add(limits::PENDING_INCOMING_SLACK),
+            ))
             .with_max_pending_outgoing(Some(limits::MAX_PENDING_OUTGOING))
             .with_max_established_incoming(Some(max_connections))
             .with_max_established_outgoing(Some(max_connections))
@@ -45,7 +51,7 @@ impl Behaviour {
             .with_interval(limits::PING_INTERVAL)
             .with_timeout(limits::PING_TIMEOUT);
         let requests = request_response::Behaviour::with_codec(
-            Codec::new(Budget::new(limits::MAX_RESPONSE_MEMORY)),
+            Codec::new(Budget::new(capacity.response_memory)),
             iter::once((
                 StreamProtocol::new(limits::REQUEST_PROTOCOL),
                 ProtocolSupport::Full,
@@ -55,10 +61,10 @@ impl Behaviour {
                 .with_max_concurrent_streams(limits::MAX_REQUEST_STREAMS),
         );
         Self {
-            gate: gate::Behaviour::default(),
+            gate: gate::Behaviour::new(capacity.connections_per_ip),
             limits: connection_limits::Behaviour::new(connection_limits),
             discovery: discovery::behaviour::Behaviour::new(shared, kept),
-            gossip: gossip::behaviour::Behaviour::new(peer_id),
+            gossip: gossip::behaviour::Behaviour::new(peer_id, capacity),
             ping: ping::Behaviour::new(ping),
             requests,
         }

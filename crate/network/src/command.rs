@@ -55,7 +55,7 @@ pub(crate) enum Command {
     },
     Respond {
         id: InboundRequestId,
-        payload: Vec<u8>,
+        payload: Payload,
         reply: Reply<Result<(), NetworkError>>,
     },
     Subscribe {
@@ -70,6 +70,8 @@ pub(crate) enum Command {
     Publish {
         topic: String,
         data: Vec<u8>,
+        /// To this peer alone.
+        to: Option<PeerId>,
         reply: Reply<Result<(), NetworkError>>,
     },
 }

@@ -6,7 +6,9 @@ use nimiq_network_interface::peer_info::{NodeType, Services};
 use thiserror::Error;
 
 use crate::{
-    address, limits,
+    address,
+    capacity::Capacity,
+    limits,
     peers::{Transport, Transports},
     saved::SavedContacts,
 };
@@ -30,6 +32,11 @@ pub struct Config {
     pub required_services: Services,
     /// Addresses advertised to others. Default none: a browser can't be dialled.
     pub advertised_addresses: Vec<Multiaddr>,
+    /// Whether peers that we dial are told neither services nor addresses, as a light client does,
+    /// whatever others are told. Default false.
+    pub client_to_dialled: bool,
+    /// How much there is room for. Default: what suits a client.
+    pub capacity: Capacity,
     /// Whether loopback and private addresses from the contact book may be dialled. Default false.
     pub allow_loopback: bool,
     /// Whether only `/wss` and `/webrtc-direct` may be dialled, as from a page that came over https.
@@ -55,6 +62,8 @@ impl Config {
             provided_services: Services::provided(NodeType::Pico),
             required_services: Services::required(NodeType::Pico),
             advertised_addresses: Vec::new(),
+            client_to_dialled: false,
+            capacity: Capacity::client(),
             allow_loopback: false,
             secure_only: false,
             transports: Transports::ALL,

@@ -267,6 +267,12 @@ pub enum NetworkError {
     /// The request is no longer waiting for an answer: answered, timed out, or its peer left.
     #[error("no such request is waiting for an answer")]
     UnknownRequest,
+    /// More types of requests than can have a receiver.
+    #[error("too many types of requests have a receiver")]
+    TooManyReceivers,
+    /// The peer has not read what it was answered before.
+    #[error("the peer doesn't read its answers")]
+    SlowReader,
     /// The answer is larger than the protocol allows.
     #[error("response of {0} bytes is too large")]
     ResponseTooLarge(usize),

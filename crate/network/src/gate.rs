@@ -1,18 +1,22 @@
-//! The doorkeeper: refuses connections from and to those who are banned.
+//! The doorkeeper: refuses connections from and to those who are banned, and more connections from
+//! one host than are allowed.
 
 use std::{
     collections::HashMap,
     convert::Infallible,
     hash::Hash,
+    net::IpAddr,
     task::{Context, Poll},
 };
 
 use libp2p::{
     Multiaddr, PeerId,
-    core::{Endpoint, transport::PortUse},
+    core::{ConnectedPoint, Endpoint, transport::PortUse},
     swarm::{
         ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandlerInEvent,
-        THandlerOutEvent, ToSwarm, dummy,
+        THandlerOutEvent, ToSwarm,
+        behaviour::{ConnectionClosed, ConnectionEstablished},
+        dummy,
     },
 };
 use thiserror::Error;
@@ -24,6 +28,11 @@ use crate::{address, limits};
 #[derive(Clone, Copy, Debug, Error)]
 #[error("banned")]
 pub(crate) struct Banned;
+
+/// There are enough connections from that host.
+#[derive(Clone, Copy, Debug, Error)]
+#[error("too many connections from one address")]
+struct TooManyOfHost;
 
 /// Who is banned, and until when.
 #[derive(Debug, Default)]
@@ -71,13 +80,64 @@ fn add<K: Eq + Hash + Clone>(map: &mut HashMap<K, Instant>, key: K, until: Insta
     map.insert(key, until);
 }
 
+/// Connections that others have opened, by their host. Nothing is counted without a limit.
+#[derive(Debug, Default)]
+struct Hosts {
+    limit: Option<u32>,
+    open: HashMap<IpAddr, u32>,
+}
+
+impl Hosts {
+    fn has_room(&self, address: &Multiaddr) -> bool {
+        match (self.limit, address::ip_of(address)) {
+            (Some(limit), Some(ip)) => self.open.get(&ip).is_none_or(|open| *open < limit),
+            _ => true,
+        }
+    }
+
+    fn opened(&mut self, address: &Multiaddr) {
+        if let (Some(_), Some(ip)) = (self.limit, address::ip_of(address)) {
+            *self.open.entry(ip).or_default() += 1;
+        }
+    }
+
+    fn closed(&mut self, address: &Multiaddr) {
+        if let Some(ip) = address::ip_of(address)
+            && let Some(open) = self.open.get_mut(&ip)
+        {
+            *open -= 1;
+            if *open == 0 {
+                self.open.remove(&ip);
+            }
+        }
+    }
+}
+
 /// The doorkeeper as a part of the swarm's behaviour.
 #[derive(Debug, Default)]
 pub(crate) struct Behaviour {
     pub(crate) bans: Bans,
+    hosts: Hosts,
 }
 
 impl Behaviour {
+    pub(crate) fn new(connections_per_ip: Option<u32>) -> Self {
+        Self {
+            bans: Bans::default(),
+            hosts: Hosts {
+                limit: connections_per_ip,
+                open: HashMap::new(),
+            },
+        }
+    }
+
+    fn check_host(&self, address: &Multiaddr) -> Result<(), ConnectionDenied> {
+        match self.hosts.has_room(address) {
+            true => Ok(()),
+            false => Err(ConnectionDenied::new(TooManyOfHost)),
+        }
+    }
+
     fn check_peer(&self, peer: &PeerId) -> Result<(), ConnectionDenied> {
         if self.bans.is_peer_banned(peer, Instant::now()) {
             return Err(ConnectionDenied::new(Banned));
@@ -90,13 +150,23 @@ impl NetworkBehaviour for Behaviour {
     type ConnectionHandler = dummy::ConnectionHandler;
     type ToSwarm = Infallible;
 
+    fn handle_pending_inbound_connection(
+        &mut self,
+        _: ConnectionId,
+        _: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<(), ConnectionDenied> {
+        self.check_host(remote)
+    }
+
     fn handle_established_inbound_connection(
         &mut self,
         _: ConnectionId,
         peer: PeerId,
         _: &Multiaddr,
-        _: &Multiaddr,
+        remote: &Multiaddr,
     ) -> Result<dummy::ConnectionHandler, ConnectionDenied> {
+        self.check_host(remote)?;
         self.check_peer(&peer).map(|()| dummy::ConnectionHandler)
     }
 
@@ -131,7 +201,19 @@ impl NetworkBehaviour for Behaviour {
         self.check_peer(&peer).map(|()| dummy::ConnectionHandler)
     }
 
-    fn on_swarm_event(&mut self, _: FromSwarm<'_>) {}
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        match event {
+            FromSwarm::ConnectionEstablished(ConnectionEstablished {
+                endpoint: ConnectedPoint::Listener { send_back_addr, .. },
+                ..
+            }) => self.hosts.opened(send_back_addr),
+            FromSwarm::ConnectionClosed(ConnectionClosed {
+                endpoint: ConnectedPoint::Listener { send_back_addr, .. },
+                ..
+            }) => self.hosts.closed(send_back_addr),
+            _ => {}
+        }
+    }
 
     fn on_connection_handler_event(
         &mut self,
@@ -171,6 +253,30 @@ mod tests {
         assert!(bans.is_peer_banned(&peer, end - Duration::from_millis(1)));
         assert!(!bans.is_peer_banned(&peer, end));
         assert!(!bans.is_address_banned(&address, end));
+    }
+
+    #[test]
+    fn connections_of_one_host_are_counted() {
+        let mut hosts = Hosts {
+            limit: Some(2),
+            open: HashMap::new(),
+        };
+        let from = |ip: &str, port: u16| -> Multiaddr {
+            format!("/ip4/{ip}/tcp/{port}/ws").parse().unwrap()
+        };
+        for port in 1..=2 {
+            assert!(hosts.has_room(&from("1.2.3.4", port)));
+            hosts.opened(&from("1.2.3.4", port));
+        }
+        assert!(!hosts.has_room(&from("1.2.3.4", 3)));
+        assert!(hosts.has_room(&from("1.2.3.5", 3)));
+        hosts.closed(&from("1.2.3.4", 1));
+        assert!(hosts.has_room(&from("1.2.3.4", 3)));
+        hosts.closed(&from("1.2.3.4", 2));
+        // Somebody who was never counted.
+        hosts.closed(&from("1.2.3.4", 2));
+        assert!(hosts.open.is_empty());
+        assert!(Hosts::default().has_room(&from("1.2.3.4", 1)));
     }
 
     #[test]

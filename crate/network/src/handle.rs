@@ -108,6 +108,7 @@ pub(crate) struct Hub {
     pub(crate) dropped_gossip: AtomicU64,
     pub(crate) refused_requests: AtomicU64,
     dropped_feedback: AtomicU64,
+    pub(crate) offenders: AtomicU64,
     /// `None` once the network is closed, which ends the streams of all subscribers.
     senders: Mutex<Option<Senders>>,
     ended: watch::Sender<bool>,
@@ -119,16 +120,17 @@ struct Senders {
 }
 
 impl Hub {
-    fn new() -> Self {
+    fn new(events: usize) -> Self {
         Self {
             peers: PeerTable::default(),
             receivers: Arc::new(Receivers::default()),
             dropped_gossip: AtomicU64::new(0),
             refused_requests: AtomicU64::new(0),
             dropped_feedback: AtomicU64::new(0),
+            offenders: AtomicU64::new(0),
             senders: Mutex::new(Some(Senders {
-                events: broadcast::Sender::new(limits::EVENT_QUEUE),
-                notices: broadcast::Sender::new(limits::EVENT_QUEUE),
+                events: broadcast::Sender::new(events),
+                notices: broadcast::Sender::new(events),
             })),
             ended: watch::Sender::new(false),
         }
@@ -161,7 +163,7 @@ pub struct Network {
     pub(crate) local_peer_id: PeerId,
     pub(crate) required_services: Services,
     pub(crate) hub: Arc<Hub>,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     counters: Arc<Counters>,
     modes: watch::Sender<Mode>,
     commands: mpsc::Sender<Command>,
@@ -187,6 +189,8 @@ impl Network {
         config.check()?;
         let counters = Arc::new(Counters::default());
         let transport = transport::build(&config.identity, &counters)?;
+        #[cfg(not(target_family = "wasm"))]
+        let transport = transport::with_slots(transport, &config.capacity);
         let local_peer_id = config.identity.public().to_peer_id();
         let shared = Arc::new(Shared::new(&config));
         let policy = AddressPolicy::of(&config);
@@ -196,6 +200,7 @@ impl Network {
             Arc::clone(&shared),
             config.contacts.contacts,
             config.max_connections,
+            &config.capacity,
         );
         let swarm = Swarm::new(
             transport,
@@ -204,7 +209,7 @@ impl Network {
             transport::swarm_config(),
         );
 
-        let hub = Arc::new(Hub::new());
+        let hub = Arc::new(Hub::new(config.capacity.events));
         let modes = watch::Sender::new(Mode::Idle);
         let (command_tx, command_rx) = mpsc::channel(limits::COMMAND_QUEUE);
         let (feedback_tx, feedback_rx) = mpsc::channel(limits::FEEDBACK_QUEUE);
@@ -213,12 +218,14 @@ impl Network {
             hub: Arc::clone(&hub),
             shared: Arc::clone(&shared),
             policy,
+            useless_peers: config.capacity.useless_peers,
             commands: command_rx,
             feedback: feedback_rx,
             modes: WatchStream::new(modes.subscribe()),
             state: State::new(
                 Pool::new(config.desired_peers, &seeds),
-                Dispatch::new(Arc::clone(&hub.receivers)),
+                Dispatch::new(Arc::clone(&hub.receivers), config.capacity),
+                config.capacity.rate_counters,
             ),
         };
         // Boxed: the task's state is large, and would be copied through every layer of the spawn.
@@ -232,7 +239,7 @@ impl Network {
             modes,
             commands: command_tx,
             feedback: feedback_tx,
-            requests_in_flight: Semaphore::new(limits::MAX_REQUESTS_IN_FLIGHT),
+            requests_in_flight: Semaphore::new(config.capacity.requests_in_flight),
         }))
     }
 
@@ -326,6 +333,11 @@ impl Network {
     /// The connected peers.
     pub fn peers(&self) -> Vec<PeerStatus> {
         self.hub.peers.all()
+    }
+
+    /// A connected peer.
+    pub fn peer(&self, peer: &PeerId) -> Option<PeerStatus> {
+        self.hub.peers.get(peer)
     }
 
     /// Number of connected peers.

@@ -1,5 +1,7 @@
 //! [`Network`] as the engine sees it: the trait of the `nimiq-network-interface` crate.
 
+use std::sync::Arc;
+
 use futures::{StreamExt, stream::BoxStream};
 use libp2p::{Multiaddr, PeerId, request_response::InboundRequestId};
 use nimiq_network_interface::{
@@ -19,18 +21,18 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::{
     command::{Command, Feedback},
     error::{NetworkError, Violation},
-    gossip::{GossipId, TopicOptions},
+    gossip::{Direction, GossipId, TopicOptions},
     handle::Network,
     limits,
     reqres::{codec::Payload, dispatch::Receiver, rate_limit::RateLimit},
 };
 
-type GossipStream<T> = BoxStream<'static, (<T as Topic>::Item, GossipId)>;
+pub(crate) type GossipStream<T> = BoxStream<'static, (<T as Topic>::Item, GossipId)>;
 
 impl Network {
     /// Sends an encoded request and returns the encoded answer. Not generic, so that it exists once
     /// in the binary and not once for each type of request.
-    async fn exchange(
+    pub(crate) async fn exchange(
         &self,
         peer: PeerId,
         request_type: RequestType,
@@ -88,10 +90,14 @@ impl Network {
             window: Req::TIME_WINDOW,
         };
         if self.is_closed()
-            || !self
-                .hub
-                .receivers
-                .register(request_type, Receiver { sender, limit })
+            || !self.hub.receivers.register(
+                request_type,
+                Receiver {
+                    sender,
+                    limit,
+                    limited: Arc::default(),
+                },
+            )
         {
             log::warn!("no receiver can be registered for requests of type {request_type}");
             return futures::stream::empty().boxed();
@@ -110,11 +116,12 @@ impl Network {
             .boxed()
     }
 
-    async fn subscribe_topic<T: Topic + Sync>(
+    pub(crate) async fn subscribe_topic<T: Topic + Sync>(
         &self,
         topic: String,
+        direction: Direction,
     ) -> Result<GossipStream<T>, NetworkError> {
-        let options = TopicOptions::of::<T>();
+        let options = TopicOptions::of::<T>(direction);
         let name = topic.clone();
         let receiver = self
             .ask(|reply| Command::Subscribe {
@@ -147,9 +154,14 @@ impl Network {
     }
 
     async fn publish_topic(&self, topic: String, data: Vec<u8>) -> Result<(), NetworkError> {
-        self.ask(|reply| Command::Publish { topic, data, reply })
-            .await
-            .ok_or(NetworkError::Closed)?
+        self.ask(|reply| Command::Publish {
+            topic,
+            data,
+            to: None,
+            reply,
+        })
+        .await
+        .ok_or(NetworkError::Closed)?
     }
 
     /// Waits until enough peers with these services are connected.
@@ -168,7 +180,7 @@ impl Network {
     }
 }
 
-fn subtopic<T: Topic>(subtopic: &str) -> String {
+pub(crate) fn subtopic<T: Topic>(subtopic: &str) -> String {
     format!("{}_{subtopic}", T::NAME)
 }
 
@@ -230,7 +242,8 @@ impl NetworkInterface for Network {
     }
 
     async fn subscribe<T: Topic + Sync>(&self) -> Result<GossipStream<T>, NetworkError> {
-        self.subscribe_topic::<T>(T::NAME.to_owned()).await
+        self.subscribe_topic::<T>(T::NAME.to_owned(), Direction::All)
+            .await
     }
 
     async fn unsubscribe<T: Topic + Sync>(&self) -> Result<(), NetworkError> {
@@ -246,7 +259,8 @@ impl NetworkInterface for Network {
         &self,
         name: String,
     ) -> Result<GossipStream<T>, NetworkError> {
-        self.subscribe_topic::<T>(subtopic::<T>(&name)).await
+        self.subscribe_topic::<T>(subtopic::<T>(&name), Direction::All)
+            .await
     }
 
     async fn unsubscribe_subtopic<T: Topic + Sync>(
@@ -331,7 +345,7 @@ impl NetworkInterface for Network {
         response: Req::Response,
     ) -> Result<(), NetworkError> {
         let response: Result<Req::Response, InboundRequestError> = Ok(response);
-        let payload = response.serialize_to_vec();
+        let payload = response.serialize_to_vec().into();
         self.ask(|reply| Command::Respond { id, payload, reply })
             .await
             .ok_or(NetworkError::Closed)?

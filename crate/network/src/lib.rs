@@ -20,6 +20,7 @@
 mod address;
 mod address_text;
 mod behaviour;
+mod capacity;
 mod clock;
 mod command;
 mod config;
@@ -35,19 +36,24 @@ mod peers;
 mod pool;
 pub mod reqres;
 mod saved;
+#[cfg(not(target_family = "wasm"))]
+mod server;
 mod swarm;
 mod traffic;
 mod transport;
 
 pub use address::{AddressError, validate_multiaddr};
+pub use capacity::Capacity;
 pub use config::{Config, ConfigError};
 pub use error::{
     DialError, DiscoveryError, DiscoveryState, LeaveReason, ListenError, NetworkError, Violation,
 };
-pub use gossip::GossipId;
+pub use gossip::{Direction, GossipId};
 pub use handle::{Dropped, Network, NetworkNotice, NoticeStream};
 pub use libp2p::{Multiaddr, PeerId, identity::Keypair, request_response::InboundRequestId};
 pub use nimiq_network_interface::peer_info::Services;
 pub use peers::{PeerStatus, Transport, Transports};
 pub use saved::{SavedContacts, SavedError, identity_from_secret, new_identity, secret_of};
+#[cfg(not(target_family = "wasm"))]
+pub use server::{RawRequest, RawRequests, refusal};
 pub use traffic::Traffic;

@@ -13,6 +13,9 @@ pub const UPGRADE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Connections being opened by others at once (*protocol*: 64).
 pub const MAX_PENDING_INCOMING: u32 = 64;
 
+/// … and those that make room for others at this moment.
+pub const PENDING_INCOMING_SLACK: u32 = 64;
+
 /// Connections we are opening at once, whoever asked for them.
 pub const MAX_PENDING_OUTGOING: u32 = 16;
 
@@ -217,6 +220,9 @@ pub const MAX_UNANSWERED_REQUESTS: usize = 256;
 /// Bytes of responses held in memory at once, of all peers together: six of the largest.
 pub const MAX_RESPONSE_MEMORY: usize = 64 * 1024 * 1024;
 
+/// Bytes of our answers that others have not read yet: one of the largest.
+pub const MAX_ANSWER_MEMORY: usize = 16 * 1024 * 1024;
+
 /// Memory for a frame is taken in steps of this size, as its bytes arrive and not as announced.
 pub const FRAME_CHUNK: usize = 16 * 1024;
 
@@ -338,6 +344,38 @@ pub const MAX_GOSSIP_STRIKES: u32 = 3;
 
 /// Largest buffer a topic can ask for.
 pub const MAX_TOPIC_BUFFER: usize = 1024;
+
+// --- Serving many ---------------------------------------------------------------------------------
+
+/// Connections that clients of a server are opening at once.
+pub const SERVER_PENDING_INCOMING: u32 = 512;
+
+/// How long a client may take to open its connection to a server.
+pub const SERVER_UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Requests that a server has under way at once.
+pub const SERVER_REQUESTS_IN_FLIGHT: usize = 1024;
+
+/// … with one peer. Given up ones count until they have timed out.
+pub const SERVER_REQUESTS_PER_PEER: usize = 120;
+
+/// Requests of one client that wait for the server's answer; as many as fit on one connection.
+pub const SERVER_UNANSWERED_PER_PEER: usize = MAX_REQUEST_STREAMS;
+
+/// Bytes of responses that a server holds while they arrive.
+pub const SERVER_RESPONSE_MEMORY: usize = 256 * 1024 * 1024;
+
+/// Bytes of answers that clients have not read yet.
+pub const SERVER_ANSWER_MEMORY: usize = 512 * 1024 * 1024;
+
+/// … and of those for one client: a little more than the largest answer.
+pub const SERVER_ANSWER_MEMORY_PER_PEER: usize = 12 * 1024 * 1024;
+
+/// Rate limit counters of a server for each client: about ten types of requests, and topics.
+pub const SERVER_RATE_COUNTERS_PER_PEER: usize = 32;
+
+/// Bytes of gossip that wait for one client: some minutes of headers.
+pub const SERVER_GOSSIP_QUEUE_BYTES: usize = 256 * 1024;
 
 // --- Channels -------------------------------------------------------------------------------------
 

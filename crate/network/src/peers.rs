@@ -132,6 +132,10 @@ impl PeerTable {
         self.peers.read().values().cloned().collect()
     }
 
+    pub(crate) fn get(&self, peer: &PeerId) -> Option<PeerStatus> {
+        self.peers.read().get(peer).cloned()
+    }
+
     pub(crate) fn info(&self, peer: &PeerId) -> Option<PeerInfo> {
         let peers = self.peers.read();
         let status = peers.get(peer)?;
@@ -152,6 +156,13 @@ impl PeerTable {
             .filter(|status| status.services.contains(services))
             .map(|status| status.peer_id)
             .collect()
+    }
+
+    /// How many lack some of these services.
+    pub(crate) fn without_services(&self, services: Services) -> usize {
+        let peers = self.peers.read();
+        let lacks = |status: &&PeerStatus| !status.services.contains(services);
+        peers.values().filter(lacks).count()
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -7,6 +7,7 @@
 //! - [`chain`] builds chains of real blocks quickly, forks them and mutilates them on purpose.
 //! - [`node`] runs full nodes inside this process.
 //! - [`devnet`] makes a network of them.
+//! - [`gateway`] relays between light clients and nodes.
 //! - [`liar`] adds peers that lie.
 //! - [`proofs`] keeps proofs of the election chain and serves them, [`prove`] makes them.
 //!
@@ -14,6 +15,7 @@
 
 pub mod chain;
 pub mod devnet;
+pub mod gateway;
 pub mod liar;
 pub mod node;
 pub mod proofs;

@@ -30,13 +30,19 @@ use crate::{
     error::DiscoveryError, limits, saved::GoodPeers,
 };
 
+/// What we offer to others.
+struct Offer {
+    services: Services,
+    addresses: Vec<Multiaddr>,
+}
+
 /// What every handshake needs.
 pub(crate) struct Shared {
     pub(crate) identity: Keypair,
     pub(crate) genesis_hash: Blake2bHash,
     pub(crate) required_services: Services,
-    provided_services: Services,
-    advertised_addresses: Mutex<Vec<Multiaddr>>,
+    offer: Mutex<Offer>,
+    client_to_dialled: bool,
     pub(crate) clock: Clock,
     pub(crate) book: Mutex<ContactBook>,
     pub(crate) good: Mutex<GoodPeers>,
@@ -51,24 +57,45 @@ impl Shared {
             identity: config.identity.clone(),
             genesis_hash: config.genesis_hash.clone(),
             required_services: config.required_services,
-            provided_services: config.provided_services,
-            advertised_addresses: Mutex::new(config.advertised_addresses.clone()),
+            offer: Mutex::new(Offer {
+                services: config.provided_services,
+                addresses: config.advertised_addresses.clone(),
+            }),
+            client_to_dialled: config.client_to_dialled,
             clock,
             book: Mutex::new(ContactBook::new(config)),
             good: Mutex::new(good),
         }
     }
 
+    /// Changes what others are told from now on: newcomers at once, others with the next update.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn set_offer(&self, services: Services, addresses: Vec<Multiaddr>) {
+        *self.offer.lock() = Offer {
+            services,
+            addresses,
+        };
+    }
+
     /// Our own contact, freshly signed, dated so that the receiver doesn't take it for one from the
     /// future: behind the network's clock as far as we know it, and behind the receiver's.
-    pub(crate) fn own_contact(&self, their_time: Option<u64>) -> Option<SignedPeerContact> {
+    pub(crate) fn own_contact(
+        &self,
+        their_time: Option<u64>,
+        dialled: bool,
+    ) -> Option<SignedPeerContact> {
         let now = self.clock.network_secs();
         let mut timestamp = now.saturating_sub(limits::CONTACT_BACKDATE.as_secs());
         if let Some(their_time) = their_time {
             timestamp = timestamp.min(their_time);
         }
-        let addresses = self.advertised_addresses.lock().clone();
-        SignedPeerContact::sign(&self.identity, addresses, self.provided_services, timestamp)
+        let (services, addresses) = if dialled && self.client_to_dialled {
+            (Services::empty(), Vec::new())
+        } else {
+            let offer = self.offer.lock();
+            (offer.services, offer.addresses.clone())
+        };
+        SignedPeerContact::sign(&self.identity, addresses, services, timestamp)
     }
 
     /// Contacts to pass on to a peer.
@@ -199,6 +226,7 @@ impl NetworkBehaviour for Behaviour {
             Arc::clone(&self.shared),
             peer,
             remote_addr.clone(),
+            false,
         ))
     }
 
@@ -210,7 +238,12 @@ impl NetworkBehaviour for Behaviour {
         _: Endpoint,
         _: PortUse,
     ) -> Result<Handler, ConnectionDenied> {
-        Ok(Handler::new(Arc::clone(&self.shared), peer, addr.clone()))
+        Ok(Handler::new(
+            Arc::clone(&self.shared),
+            peer,
+            addr.clone(),
+            true,
+        ))
     }
 
     fn on_swarm_event(&mut self, _: FromSwarm<'_>) {}

@@ -65,6 +65,7 @@ pub(crate) struct Handler {
     shared: Arc<Shared>,
     peer: PeerId,
     remote_address: Multiaddr,
+    dialled: bool,
     nonce: ChallengeNonce,
     state: DiscoveryState,
     opening: bool,
@@ -88,11 +89,17 @@ pub(crate) struct Handler {
 }
 
 impl Handler {
-    pub(crate) fn new(shared: Arc<Shared>, peer: PeerId, remote_address: Multiaddr) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        peer: PeerId,
+        remote_address: Multiaddr,
+        dialled: bool,
+    ) -> Self {
         Self {
             shared,
             peer,
             remote_address,
+            dialled,
             nonce: ChallengeNonce::random(),
             state: DiscoveryState::Opening,
             opening: false,
@@ -165,7 +172,7 @@ impl Handler {
         if self.acknowledged {
             return;
         }
-        let Some(peer_contact) = self.shared.own_contact(their_time) else {
+        let Some(peer_contact) = self.shared.own_contact(their_time, self.dialled) else {
             return self.fail(DiscoveryError::ChallengeFailed);
         };
         let message = DiscoveryMessage::HandshakeAck {
@@ -297,7 +304,7 @@ impl Handler {
         let mut peer_contacts =
             self.shared
                 .sample(theirs.services, theirs.limit.saturating_sub(1), &self.peer);
-        peer_contacts.extend(self.shared.own_contact(None));
+        peer_contacts.extend(self.shared.own_contact(None, self.dialled));
         self.send(&DiscoveryMessage::PeerAddresses { peer_contacts });
     }
 

@@ -21,18 +21,20 @@ use super::{
     handler::{Handler, Outgoing, Report},
     mesh::{Event, Mesh},
 };
-use crate::limits;
+use crate::{capacity::Capacity, limits};
 
 /// The gossip protocol.
 pub(crate) struct Behaviour {
     pub(crate) mesh: Mesh,
+    queue_bytes: usize,
     heartbeat: Pin<Box<Sleep>>,
 }
 
 impl Behaviour {
-    pub(crate) fn new(local: PeerId) -> Self {
+    pub(crate) fn new(local: PeerId, capacity: &Capacity) -> Self {
         Self {
-            mesh: Mesh::new(local),
+            mesh: Mesh::new(local, capacity),
+            queue_bytes: capacity.gossip_queue,
             heartbeat: Box::pin(sleep(limits::GOSSIP_HEARTBEAT)),
         }
     }
@@ -49,7 +51,7 @@ impl NetworkBehaviour for Behaviour {
         _: &Multiaddr,
         _: &Multiaddr,
     ) -> Result<Handler, ConnectionDenied> {
-        Ok(Handler::default())
+        Ok(Handler::new(self.queue_bytes))
     }
 
     fn handle_established_outbound_connection(
@@ -60,7 +62,7 @@ impl NetworkBehaviour for Behaviour {
         _: Endpoint,
         _: PortUse,
     ) -> Result<Handler, ConnectionDenied> {
-        Ok(Handler::default())
+        Ok(Handler::new(self.queue_bytes))
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {

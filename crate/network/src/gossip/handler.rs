@@ -72,7 +72,6 @@ impl OutboundUpgrade<Stream> for Upgrade {
 }
 
 /// Gossip on one connection.
-#[derive(Default)]
 pub(crate) struct Handler {
     reader: Option<Reader<Stream>>,
     writer: Writer<Stream>,
@@ -81,6 +80,19 @@ pub(crate) struct Handler {
     /// Streams so far. More than one each means that something goes wrong again and again.
     opened: usize,
     accepted: usize,
+}
+
+impl Handler {
+    /// At most so many bytes wait for a peer that reads slowly.
+    pub(crate) fn new(queue_bytes: usize) -> Self {
+        Self {
+            reader: None,
+            writer: Writer::new(queue_bytes),
+            opening: false,
+            opened: 0,
+            accepted: 0,
+        }
+    }
 }
 
 impl ConnectionHandler for Handler {
@@ -232,30 +244,30 @@ struct Writer<W> {
     io: Option<W>,
     frames: VecDeque<Frame>,
     bytes: usize,
+    max_bytes: usize,
     /// How much of the first frame is written.
     written: usize,
     dirty: bool,
 }
 
-impl<W> Default for Writer<W> {
-    fn default() -> Self {
+impl<W> Writer<W> {
+    fn new(max_bytes: usize) -> Self {
         Self {
             io: None,
             frames: VecDeque::new(),
             bytes: 0,
+            max_bytes,
             written: 0,
             dirty: false,
         }
     }
-}
 
-impl<W> Writer<W> {
     /// Queues a frame, unless the peer reads too slowly. What is not optional gets more room: who
     /// doesn't read even that is on its way out by its unanswered pings.
     fn queue(&mut self, Outgoing { frame, optional }: Outgoing) {
         let room = if optional { 1 } else { 2 };
         if self.frames.len() < room * limits::GOSSIP_SEND_QUEUE
-            && self.bytes + frame.len() <= room * limits::MAX_GOSSIP_QUEUE_BYTES
+            && self.bytes + frame.len() <= room * self.max_bytes
         {
             self.bytes += frame.len();
             self.frames.push_back(frame);
@@ -392,7 +404,7 @@ mod tests {
     #[test]
     fn a_frame_that_broke_off_is_sent_again() {
         let mut cx = Context::from_waker(noop_waker_ref());
-        let mut writer = Writer::default();
+        let mut writer = Writer::new(limits::MAX_GOSSIP_QUEUE_BYTES);
         for frame in [[1; 4], [2; 4], [3; 4]] {
             writer.queue(outgoing(&frame, true));
         }
@@ -418,7 +430,7 @@ mod tests {
 
     #[test]
     fn who_reads_slowly_misses_something() {
-        let mut writer = Writer::<Narrow>::default();
+        let mut writer = Writer::<Narrow>::new(limits::MAX_GOSSIP_QUEUE_BYTES);
         for _ in 0..5000 {
             writer.queue(outgoing(&[1; 10], true));
         }

@@ -18,12 +18,13 @@ use rand::RngExt;
 use web_time::Instant;
 
 use super::{
+    Direction,
     cache::{Asked, Backoffs, Pending, Seen},
     handler::Outgoing,
     peer::{Peer, Subscription},
     rpc::{self, Frame, Item, Message, MessageId},
 };
-use crate::limits;
+use crate::{capacity::Capacity, limits};
 
 /// What gossip tells the swarm task.
 #[derive(Debug)]
@@ -52,8 +53,9 @@ type Events = VecDeque<ToSwarm<Event, Outgoing>>;
 /// Our part of the mesh.
 pub(crate) struct Mesh {
     local: PeerId,
+    capacity: Capacity,
     /// What we are subscribed to.
-    topics: Vec<String>,
+    topics: Vec<(String, Direction)>,
     peers: Vec<Peer>,
     seen: Seen,
     pending: Pending,
@@ -64,9 +66,10 @@ pub(crate) struct Mesh {
 }
 
 impl Mesh {
-    pub(crate) fn new(local: PeerId) -> Self {
+    pub(crate) fn new(local: PeerId, capacity: &Capacity) -> Self {
         Self {
             local,
+            capacity: *capacity,
             topics: Vec::new(),
             peers: Vec::new(),
             seen: Seen::default(),
@@ -80,20 +83,22 @@ impl Mesh {
 
     // --- What the client wants --------------------------------------------------------------------
 
-    pub(crate) fn subscribe(&mut self, topic: &str) {
+    pub(crate) fn subscribe(&mut self, topic: &str, direction: Direction) {
         if self.is_ours(topic) {
             return;
         }
-        self.topics.push(topic.to_owned());
+        self.topics.push((topic.to_owned(), direction));
         let frame = rpc::subscription_frame(topic, true);
         for peer in &self.peers {
-            send(&mut self.events, peer, &frame, false);
+            if direction.is_told(peer.dialled) {
+                send(&mut self.events, peer, &frame, false);
+            }
         }
         self.fill_mesh(topic, Instant::now());
     }
 
     pub(crate) fn unsubscribe(&mut self, topic: &str) {
-        self.topics.retain(|ours| ours != topic);
+        self.topics.retain(|(ours, _)| ours != topic);
         let goodbye = rpc::subscription_frame(topic, false);
         for index in 0..self.peers.len() {
             let Some(peer) = self.peers.get(index) else {
@@ -111,9 +116,14 @@ impl Mesh {
         }
     }
 
-    /// Sends a message to all who are subscribed to its topic. One that has been there before is not
-    /// sent again.
-    pub(crate) fn publish(&mut self, topic: String, data: Vec<u8>) -> Result<(), PublishError> {
+    /// Sends a message to all who are subscribed to its topic, or to one of them. One that has been
+    /// there before is not sent again.
+    pub(crate) fn publish(
+        &mut self,
+        topic: String,
+        data: Vec<u8>,
+        to: Option<&PeerId>,
+    ) -> Result<(), PublishError> {
         let id = MessageId::of(&topic, &data);
         if self.seen.contains(&id) {
             return Ok(());
@@ -130,7 +140,10 @@ impl Mesh {
         }
         let mut sent = false;
         for peer in &self.peers {
-            if peer.is_subscribed(&message.topic) && !peer.is_ignored() {
+            if to.is_none_or(|to| *to == peer.id)
+                && peer.is_subscribed(&message.topic)
+                && !peer.is_ignored()
+            {
                 send(&mut self.events, peer, &frame, true);
                 sent = true;
             }
@@ -147,13 +160,17 @@ impl Mesh {
         let Some(waiting) = self.pending.take(id) else {
             return false;
         };
+        let flood = self.direction_of(&waiting.topic) == Some(Direction::ToDialled);
         for peer in &mut self.peers {
             let is_source = waiting.sources.contains(&peer.id);
             match acceptance {
                 MsgAcceptance::Accept => {
                     if !is_source
                         && waiting.author != Some(peer.id)
-                        && peer.is_in_mesh(&waiting.topic)
+                        && match flood {
+                            true => peer.dialled && peer.is_subscribed(&waiting.topic),
+                            false => peer.is_in_mesh(&waiting.topic),
+                        }
                         && !peer.unwanted.contains(id)
                     {
                         send(&mut self.events, peer, &waiting.frame, true);
@@ -201,7 +218,7 @@ impl Mesh {
                     topic: topic.clone(),
                     in_mesh: false,
                 });
-                if self.mesh_size(&topic) < limits::GOSSIP_MESH_LOW {
+                if self.mesh_size(&topic) < self.capacity.mesh_low {
                     self.graft(index, &topic, now);
                 }
             }
@@ -212,7 +229,7 @@ impl Mesh {
             Item::Have(topic, ids) => self.on_have(index, &topic, ids, now),
             Item::Graft(topic) => self.on_graft(index, &topic, now),
             Item::Prune(topic, backoff) => {
-                let is_ours = self.topics.contains(&topic);
+                let is_ours = self.topics.iter().any(|(ours, _)| *ours == topic);
                 match peer.subscription(&topic) {
                     Some(subscription) if is_ours => subscription.in_mesh = false,
                     _ => return,
@@ -238,7 +255,7 @@ impl Mesh {
             return;
         };
         // What says to come from us, and isn't known, doesn't.
-        if !self.is_ours(&message.topic) || message.author == Some(self.local) {
+        if !self.is_heard(&message.topic, peer.dialled) || message.author == Some(self.local) {
             return;
         }
         let (source, in_mesh) = (peer.id, peer.is_in_mesh(&message.topic));
@@ -250,7 +267,7 @@ impl Mesh {
         self.pending.insert(id, source, &message, now);
         let topic = message.topic;
         // It had what the mesh has not brought.
-        if fetched && !in_mesh && self.mesh_size(&topic) < limits::GOSSIP_MESH_SIZE {
+        if fetched && !in_mesh && self.mesh_size(&topic) < self.capacity.mesh_size {
             self.graft(index, &topic, now);
         }
         self.events
@@ -264,11 +281,12 @@ impl Mesh {
 
     /// Fetches what is not there and not asked for already.
     fn on_have(&mut self, index: usize, topic: &str, ids: Vec<MessageId>, now: Instant) {
-        let is_ours = self.is_ours(topic);
-        let Some(peer) = self.peers.get_mut(index) else {
+        let dialled = self.peers.get(index).is_some_and(|peer| peer.dialled);
+        let is_heard = self.is_heard(topic, dialled);
+        let Some(peer) = self.peers.get_mut(index).filter(|_| is_heard) else {
             return;
         };
-        if !is_ours || !peer.may_cause_reply() {
+        if !peer.may_cause_reply() {
             return;
         }
         let mut wanted = ids;
@@ -279,7 +297,7 @@ impl Mesh {
     }
 
     fn on_graft(&mut self, index: usize, topic: &str, now: Instant) {
-        let is_full = self.mesh_size(topic) >= limits::GOSSIP_MESH_HIGH;
+        let is_full = self.mesh_size(topic) >= self.capacity.mesh_high;
         let is_ours = self.is_ours(topic);
         let Some(peer) = self.peers.get_mut(index) else {
             return;
@@ -299,7 +317,23 @@ impl Mesh {
     // --- The mesh ---------------------------------------------------------------------------------
 
     fn is_ours(&self, topic: &str) -> bool {
-        self.topics.iter().any(|ours| ours == topic)
+        self.direction_of(topic).is_some()
+    }
+
+    fn direction_of(&self, topic: &str) -> Option<Direction> {
+        let mut topics = self.topics.iter();
+        let found = topics.find(|(ours, _)| ours == topic);
+        found.map(|(_, direction)| *direction)
+    }
+
+    /// Whether we want messages of a topic from those whom we have dialled, or from the others.
+    fn is_heard(&self, topic: &str, dialled: bool) -> bool {
+        match self.direction_of(topic) {
+            None => false,
+            Some(Direction::All) => true,
+            Some(Direction::FromDialled) => dialled,
+            Some(Direction::ToDialled) => !dialled,
+        }
     }
 
     fn mesh_size(&self, topic: &str) -> usize {
@@ -309,10 +343,13 @@ impl Mesh {
 
     /// Takes a peer into the mesh, if that is possible.
     fn graft(&mut self, index: usize, topic: &str, now: Instant) {
-        let is_ours = self.is_ours(topic);
-        let Some(peer) = self.peers.get_mut(index).filter(|_| is_ours) else {
+        let direction = self.direction_of(topic);
+        let Some(peer) = self.peers.get_mut(index) else {
             return;
         };
+        if !direction.is_some_and(|direction| direction.is_told(peer.dialled)) {
+            return;
+        }
         if peer.is_ignored() || self.backoffs.is_active(&peer.id, topic, now) {
             return;
         }
@@ -353,11 +390,11 @@ impl Mesh {
                 candidates.push(index);
             }
         }
-        let fill = size < limits::GOSSIP_MESH_LOW;
+        let fill = size < self.capacity.mesh_low;
         while !candidates.is_empty() {
             let chosen = candidates.swap_remove(rand::rng().random_range(0..candidates.len()));
             let is_dialled = self.peers.get(chosen).is_some_and(|peer| peer.dialled);
-            if fill && size < limits::GOSSIP_MESH_SIZE
+            if fill && size < self.capacity.mesh_size
                 || is_dialled && dialled < limits::GOSSIP_MESH_DIALLED
             {
                 size += 1;
@@ -370,8 +407,8 @@ impl Mesh {
     /// Lets those go who are too many, and those who tell what is wrong.
     fn thin_mesh(&mut self, topic: &str, now: Instant) {
         let size = self.mesh_size(topic);
-        let mut surplus = match size > limits::GOSSIP_MESH_HIGH {
-            true => size - limits::GOSSIP_MESH_SIZE,
+        let mut surplus = match size > self.capacity.mesh_high {
+            true => size - self.capacity.mesh_size,
             false => 0,
         };
         // Those who came last go first, and before those whom we have dialled.
@@ -397,7 +434,7 @@ impl Mesh {
             peer.replies = 0;
             peer.rejected = peer.rejected.saturating_sub(u32::from(forgive));
         }
-        for topic in self.topics.clone() {
+        for (topic, _) in self.topics.clone() {
             self.thin_mesh(&topic, now);
             self.fill_mesh(&topic, now);
         }
@@ -407,9 +444,11 @@ impl Mesh {
 
     pub(super) fn on_connected(&mut self, id: PeerId, connection: ConnectionId, dialled: bool) {
         // Nodes know our topics by what was said on any connection, but one may break before it is read.
-        for topic in &self.topics {
-            let frame = rpc::subscription_frame(topic, true);
-            send_on(&mut self.events, id, connection, &frame, false);
+        for (topic, direction) in &self.topics {
+            if direction.is_told(dialled) {
+                let frame = rpc::subscription_frame(topic, true);
+                send_on(&mut self.events, id, connection, &frame, false);
+            }
         }
         if let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) {
             peer.connections.push(connection);

@@ -11,13 +11,14 @@ use nimiq_network_interface::network::MsgAcceptance;
 use web_time::Instant;
 
 use super::{
+    Direction,
     mesh::{Event, Mesh, PublishError},
     rpc::{
         self, Item, Message, MessageId, graft_frame, message_frame, prune_frame,
         subscription_frame, want_frame,
     },
 };
-use crate::limits;
+use crate::{capacity::Capacity, limits};
 
 const NEWS: &str = "news";
 
@@ -32,8 +33,8 @@ impl Scene {
     /// One that is subscribed to the news.
     fn new() -> Self {
         let local = PeerId::random();
-        let mut mesh = Mesh::new(local);
-        mesh.subscribe(NEWS);
+        let mut mesh = Mesh::new(local, &Capacity::client());
+        mesh.subscribe(NEWS, Direction::All);
         Self {
             local,
             mesh,
@@ -118,7 +119,7 @@ fn subscribers_are_taken_into_the_mesh_while_it_is_small() {
     }
     assert_eq!(scene.count(&graft_frame(NEWS)), limits::GOSSIP_MESH_LOW - 1);
     // Of those who are there already, as many are taken as the mesh is to have.
-    scene.mesh.subscribe("other");
+    scene.mesh.subscribe("other", Direction::All);
     assert_eq!(scene.count(&graft_frame("other")), 1);
     // A peer that leaves the mesh, in whichever way, is replaced when there are too few.
     scene
@@ -263,8 +264,9 @@ fn messages_that_are_not_for_us_or_pretend_to_be_ours() {
 #[test]
 fn publishing_reaches_all_subscribers_once() {
     let mut scene = Scene::new();
-    let publish =
-        |scene: &mut Scene, data: &[u8]| scene.mesh.publish("other".to_owned(), data.to_vec());
+    let publish = |scene: &mut Scene, data: &[u8]| {
+        scene.mesh.publish("other".to_owned(), data.to_vec(), None)
+    };
     assert_eq!(publish(&mut scene, b"1"), Err(PublishError::NoSubscribers));
     let [a, b, _] = [(); 3].map(|()| scene.reader());
     for peer in [a, b] {
@@ -282,7 +284,10 @@ fn publishing_reaches_all_subscribers_once() {
     assert_eq!(publish(&mut scene, b"2"), Ok(()));
     assert_eq!(scene.said().0.len(), 1);
     // What we have published does not come back to us.
-    assert_eq!(scene.mesh.publish(NEWS.to_owned(), b"3".to_vec()), Ok(()));
+    assert_eq!(
+        scene.mesh.publish(NEWS.to_owned(), b"3".to_vec(), None),
+        Ok(())
+    );
     scene.hear(a, [Item::Message(news(b"3"))]);
     assert_eq!(scene.said().1.len(), 0);
 }
@@ -395,7 +400,7 @@ fn unsubscribing_says_goodbye() {
     scene.hear(a, [Item::Message(news(b"1")), graft()]);
     assert_eq!(scene.said(), (vec![], vec![]));
     // Back again: those who were let go are left alone for as long as they were told.
-    scene.mesh.subscribe(NEWS);
+    scene.mesh.subscribe(NEWS, Direction::All);
     assert_eq!(scene.count(&graft_frame(NEWS)), 1);
     scene.now = Instant::now();
     scene.beat_after(limits::GOSSIP_UNSUBSCRIBE_BACKOFF + limits::GOSSIP_BACKOFF_SLACK);
@@ -414,7 +419,10 @@ fn a_second_connection_carries_on() {
     scene
         .mesh
         .on_disconnected(&peer, ConnectionId::new_unchecked(0));
-    assert_eq!(scene.mesh.publish(NEWS.to_owned(), b"1".to_vec()), Ok(()));
+    assert_eq!(
+        scene.mesh.publish(NEWS.to_owned(), b"1".to_vec(), None),
+        Ok(())
+    );
     let sent_on: Vec<String> = scene
         .mesh
         .events
@@ -430,6 +438,6 @@ fn a_second_connection_carries_on() {
     scene
         .mesh
         .on_disconnected(&peer, ConnectionId::new_unchecked(1));
-    let alone = scene.mesh.publish(NEWS.to_owned(), b"2".to_vec());
+    let alone = scene.mesh.publish(NEWS.to_owned(), b"2".to_vec(), None);
     assert_eq!(alone, Err(PublishError::NoSubscribers));
 }

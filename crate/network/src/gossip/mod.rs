@@ -58,10 +58,31 @@ pub(crate) struct TopicOptions {
     pub(crate) validate: bool,
     limit: RateLimit,
     max_size: usize,
+    direction: Direction,
+}
+
+/// Between whom the messages of a topic go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// From everybody to everybody.
+    #[default]
+    All,
+    /// From those we have dialled to everybody. What others send is not looked at.
+    FromDialled,
+    /// From those who came to us to those we have dialled. What these send is not looked at, nor are
+    /// they told that we take part. It doesn't depend on a mesh: all who are subscribed get it.
+    ToDialled,
+}
+
+impl Direction {
+    /// Whether those whom we have dialled, or the others, are told that we take part.
+    fn is_told(self, dialled: bool) -> bool {
+        !dialled || self != Self::ToDialled
+    }
 }
 
 impl TopicOptions {
-    pub(crate) fn of<T: Topic>() -> Self {
+    pub(crate) fn of<T: Topic>(direction: Direction) -> Self {
         Self {
             buffer: T::BUFFER_SIZE.clamp(1, limits::MAX_TOPIC_BUFFER),
             validate: T::VALIDATE,
@@ -70,6 +91,7 @@ impl TopicOptions {
                 window: T::TIME_WINDOW,
             },
             max_size: T::MAX_MESSAGE_SIZE.min(limits::MAX_GOSSIP_BYTES),
+            direction,
         }
     }
 }
@@ -104,10 +126,10 @@ pub(crate) struct Topics {
 }
 
 impl Topics {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(rate_counters: usize) -> Self {
         Self {
             subscriptions: HashMap::new(),
-            limiter: RateLimiter::new(limits::MAX_RATE_COUNTERS),
+            limiter: RateLimiter::new(rate_counters),
         }
     }
 
@@ -133,7 +155,7 @@ impl Topics {
             None if name.len() > limits::MAX_GOSSIP_TOPIC_BYTES => {
                 return Err(refused(name, "the name is too long"));
             }
-            None => gossip.subscribe(&name),
+            None => gossip.subscribe(&name, options.direction),
         }
         let (sender, receiver) = mpsc::channel(options.buffer);
         self.subscriptions
@@ -205,10 +227,15 @@ pub(crate) fn report(gossip: &mut Mesh, id: &GossipId, acceptance: MsgAcceptance
     }
 }
 
-/// Publishes a message. One that was published before is no error.
-pub(crate) fn publish(gossip: &mut Mesh, topic: String, data: Vec<u8>) -> Result<(), NetworkError> {
+/// Publishes a message, to all or to one peer. One that was published before is no error.
+pub(crate) fn publish(
+    gossip: &mut Mesh,
+    topic: String,
+    data: Vec<u8>,
+    to: Option<&PeerId>,
+) -> Result<(), NetworkError> {
     gossip
-        .publish(topic.clone(), data)
+        .publish(topic.clone(), data, to)
         .map_err(|error| match error {
             PublishError::NoSubscribers => NetworkError::NoSubscribers(topic),
             PublishError::TooLarge => NetworkError::Publish {

@@ -63,7 +63,7 @@ impl Drop for Share {
 /// The bytes of one message.
 #[derive(Debug)]
 pub struct Payload {
-    bytes: Vec<u8>,
+    bytes: Arc<Vec<u8>>,
     _share: Option<Share>,
 }
 
@@ -72,10 +72,22 @@ impl Payload {
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+
+    /// The bytes, for those who keep them or send them to several. They don't count as a response
+    /// that is being received any more.
+    pub fn into_shared(self) -> Arc<Vec<u8>> {
+        self.bytes
+    }
 }
 
 impl From<Vec<u8>> for Payload {
     fn from(bytes: Vec<u8>) -> Self {
+        Arc::new(bytes).into()
+    }
+}
+
+impl From<Arc<Vec<u8>>> for Payload {
+    fn from(bytes: Arc<Vec<u8>>) -> Self {
         Self {
             bytes,
             _share: None,
@@ -160,7 +172,7 @@ where
         }
     }
     Ok(Frame::Whole(Payload {
-        bytes,
+        bytes: Arc::new(bytes),
         _share: share,
     }))
 }

@@ -1,6 +1,12 @@
 //! Brings requests to those who receive them, and answers to those who wait for them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use libp2p::{
     PeerId,
@@ -21,6 +27,7 @@ use super::{
     rate_limit::{RateLimit, RateLimiter, Verdict},
 };
 use crate::{
+    capacity::Capacity,
     command::{Reply, answer},
     error::{NetworkError, Violation},
     limits,
@@ -32,10 +39,12 @@ type Requests = libp2p::request_response::Behaviour<Codec>;
 pub(crate) type Incoming = (Payload, InboundRequestId, PeerId);
 
 /// Who receives requests of one type.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Receiver {
     pub(crate) sender: mpsc::Sender<Incoming>,
     pub(crate) limit: RateLimit,
+    /// Counts the requests that were over the limit.
+    pub(crate) limited: Arc<AtomicU64>,
 }
 
 /// The receivers, shared with the handles, so that registering one takes effect at once.
@@ -56,14 +65,14 @@ impl Receivers {
         true
     }
 
-    fn find(&self, request_type: RequestType) -> Option<(mpsc::Sender<Incoming>, RateLimit)> {
+    fn find(&self, request_type: RequestType) -> Option<Receiver> {
         let mut by_type = self.by_type.lock();
         let receiver = by_type.get(&request_type)?;
         if receiver.sender.is_closed() {
             by_type.remove(&request_type);
             return None;
         }
-        Some((receiver.sender.clone(), receiver.limit))
+        Some(receiver.clone())
     }
 
     pub(crate) fn clear(&self) {
@@ -91,23 +100,61 @@ const UNRECEIVED: RateLimit = RateLimit {
     window: limits::REQUEST_TIMEOUT,
 };
 
+/// What one peer takes of what there is.
+#[derive(Debug, Default)]
+struct Load {
+    /// Requests of ours under way.
+    outstanding: usize,
+    /// Its requests that wait for our answer.
+    unanswered: usize,
+    /// Bytes of answers that it has not read yet.
+    unread: usize,
+}
+
 /// Requests under way, in both directions.
 pub(crate) struct Dispatch {
     receivers: Arc<Receivers>,
+    capacity: Capacity,
     outstanding: HashMap<OutboundRequestId, Outstanding>,
-    unanswered: HashMap<InboundRequestId, ResponseChannel<Frame>>,
+    unanswered: HashMap<InboundRequestId, (PeerId, ResponseChannel<Frame>)>,
+    /// Answers that are being sent, with their size.
+    unread: HashMap<InboundRequestId, (PeerId, usize)>,
+    unread_bytes: usize,
+    loads: HashMap<PeerId, Load>,
     limiter: RateLimiter<Kind>,
     refused: u64,
 }
 
 impl Dispatch {
-    pub(crate) fn new(receivers: Arc<Receivers>) -> Self {
+    pub(crate) fn new(receivers: Arc<Receivers>, capacity: Capacity) -> Self {
         Self {
             receivers,
+            capacity,
             outstanding: HashMap::new(),
             unanswered: HashMap::new(),
-            limiter: RateLimiter::new(limits::MAX_RATE_COUNTERS),
+            unread: HashMap::new(),
+            unread_bytes: 0,
+            loads: HashMap::new(),
+            limiter: RateLimiter::new(capacity.rate_counters),
             refused: 0,
+        }
+    }
+
+    fn load(&self, peer: &PeerId, of: impl Fn(&Load) -> usize) -> usize {
+        self.loads.get(peer).map_or(0, of)
+    }
+
+    /// Changes what a peer takes. Only those who take something are kept.
+    fn change_load(&mut self, peer: PeerId, change: impl FnOnce(&mut Load)) {
+        match self.loads.entry(peer) {
+            Entry::Occupied(mut entry) => {
+                let load = entry.get_mut();
+                change(load);
+                if load.outstanding == 0 && load.unanswered == 0 && load.unread == 0 {
+                    entry.remove();
+                }
+            }
+            Entry::Vacant(entry) => change(entry.insert(Load::default())),
         }
     }
 
@@ -130,7 +177,7 @@ impl Dispatch {
             OutboundRequestError::ConnectionClosed
         } else if payload.len() > limits::MAX_REQUEST_BYTES {
             OutboundRequestError::SerializationError
-        } else if self.in_flight(&peer) >= limits::MAX_REQUESTS_PER_PEER {
+        } else if self.load(&peer, |load| load.outstanding) >= self.capacity.requests_per_peer {
             OutboundRequestError::Other("too many requests under way to this peer".to_owned())
         } else {
             let id = requests.send_request(&peer, payload.into());
@@ -142,16 +189,32 @@ impl Dispatch {
                     reply,
                 },
             );
+            self.change_load(peer, |load| load.outstanding += 1);
             return;
         };
         answer(reply, Err(error.into()));
     }
 
-    fn in_flight(&self, peer: &PeerId) -> usize {
-        self.outstanding
-            .values()
-            .filter(|outstanding| outstanding.peer == *peer)
-            .count()
+    fn end_outstanding(&mut self, id: &OutboundRequestId) -> Option<Outstanding> {
+        let outstanding = self.outstanding.remove(id)?;
+        self.change_load(outstanding.peer, |load| load.outstanding -= 1);
+        Some(outstanding)
+    }
+
+    fn end_unanswered(
+        &mut self,
+        id: &InboundRequestId,
+    ) -> Option<(PeerId, ResponseChannel<Frame>)> {
+        let (peer, channel) = self.unanswered.remove(id)?;
+        self.change_load(peer, |load| load.unanswered -= 1);
+        Some((peer, channel))
+    }
+
+    fn end_unread(&mut self, id: &InboundRequestId) {
+        if let Some((peer, bytes)) = self.unread.remove(id) {
+            self.unread_bytes -= bytes;
+            self.change_load(peer, |load| load.unread -= bytes);
+        }
     }
 
     /// Answers a request.
@@ -159,18 +222,31 @@ impl Dispatch {
         &mut self,
         requests: &mut Requests,
         id: InboundRequestId,
-        payload: Vec<u8>,
+        payload: Payload,
     ) -> Result<(), NetworkError> {
-        let channel = self
-            .unanswered
-            .remove(&id)
+        let (peer, channel) = self
+            .end_unanswered(&id)
             .ok_or(NetworkError::UnknownRequest)?;
-        if payload.len() > limits::MAX_RESPONSE_BYTES {
-            return Err(NetworkError::ResponseTooLarge(payload.len()));
+        let bytes = payload.bytes().len();
+        if bytes > limits::MAX_RESPONSE_BYTES {
+            return Err(NetworkError::ResponseTooLarge(bytes));
+        }
+        // Who asks and doesn't read is told so in a few bytes.
+        let unread = self.load(&peer, |load| load.unread);
+        if unread + bytes > self.capacity.answer_memory_per_peer
+            || self.unread_bytes + bytes > self.capacity.answer_memory
+        {
+            self.refused += 1;
+            refuse(requests, channel, InboundRequestError::ExceedsRateLimit);
+            return Err(NetworkError::SlowReader);
         }
         requests
-            .send_response(channel, payload.into())
-            .map_err(|_| NetworkError::UnknownRequest)
+            .send_response(channel, Frame::Whole(payload))
+            .map_err(|_| NetworkError::UnknownRequest)?;
+        self.unread.insert(id, (peer, bytes));
+        self.unread_bytes += bytes;
+        self.change_load(peer, |load| load.unread += bytes);
+        Ok(())
     }
 
     /// Handles an event. Returns the rule that the peer broke by it, if any.
@@ -195,16 +271,20 @@ impl Dispatch {
             Event::OutboundFailure {
                 request_id, error, ..
             } => {
-                if let Some(outstanding) = self.outstanding.remove(&request_id) {
+                if let Some(outstanding) = self.end_outstanding(&request_id) {
                     answer(outstanding.reply, Err(outbound_error(error).into()));
                 }
                 None
             }
             Event::InboundFailure { request_id, .. } => {
-                self.unanswered.remove(&request_id);
+                self.end_unanswered(&request_id);
+                self.end_unread(&request_id);
                 None
             }
-            Event::ResponseSent { .. } => None,
+            Event::ResponseSent { request_id, .. } => {
+                self.end_unread(&request_id);
+                None
+            }
         }
     }
 
@@ -232,20 +312,25 @@ impl Dispatch {
         };
         let receiver = self.receivers.find(request_type);
         let (kind, limit) = match &receiver {
-            Some((_, limit)) => (Kind::Received(request_type), *limit),
+            Some(receiver) => (Kind::Received(request_type), receiver.limit),
             None => (Kind::Unreceived, UNRECEIVED),
         };
         let verdict = self.limiter.count(peer, kind, limit, Instant::now());
         let refusal = match (verdict, receiver) {
             (Verdict::Flood, _) => return Some(Violation::RequestFlood(request_type.type_id())),
-            (Verdict::Refused, _) => InboundRequestError::ExceedsRateLimit,
+            (Verdict::Refused, receiver) => {
+                if let Some(receiver) = receiver {
+                    receiver.limited.fetch_add(1, Ordering::Relaxed);
+                }
+                InboundRequestError::ExceedsRateLimit
+            }
             (Verdict::Allowed, None) => InboundRequestError::NoReceiver,
-            (Verdict::Allowed, Some((sender, _))) => {
+            (Verdict::Allowed, Some(receiver)) => {
                 return self.deliver(
                     requests,
                     (payload, id, peer),
                     request_type,
-                    &sender,
+                    &receiver.sender,
                     channel,
                 );
             }
@@ -262,13 +347,15 @@ impl Dispatch {
         sender: &mpsc::Sender<Incoming>,
         channel: ResponseChannel<Frame>,
     ) -> Option<Violation> {
-        let id = incoming.1;
-        let full = self.unanswered.len() >= limits::MAX_UNANSWERED_REQUESTS;
+        let (id, peer) = (incoming.1, incoming.2);
+        let full = self.unanswered.len() >= self.capacity.unanswered
+            || self.load(&peer, |load| load.unanswered) >= self.capacity.unanswered_per_peer;
         if full || sender.try_send(incoming).is_err() {
             self.refused += 1;
             refuse(requests, channel, InboundRequestError::ExceedsRateLimit);
         } else if request_type.requires_response() {
-            self.unanswered.insert(id, channel);
+            self.unanswered.insert(id, (peer, channel));
+            self.change_load(peer, |load| load.unanswered += 1);
         } else {
             // One-way messages are answered for their receiver, who doesn't.
             send(requests, channel, Ok(()));
@@ -282,7 +369,7 @@ impl Dispatch {
         id: OutboundRequestId,
         frame: Frame,
     ) -> Option<Violation> {
-        let outstanding = self.outstanding.remove(&id)?;
+        let outstanding = self.end_outstanding(&id)?;
         let mut violation = None;
         let result = match frame {
             Frame::Whole(payload) => Ok(payload),

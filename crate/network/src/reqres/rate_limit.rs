@@ -61,11 +61,7 @@ impl<K: Eq + Hash> RateLimiter<K> {
     pub fn count(&mut self, peer: PeerId, kind: K, limit: RateLimit, now: Instant) -> Verdict {
         let key = (peer, kind);
         if !self.counters.contains_key(&key) && self.counters.len() >= self.capacity {
-            self.counters.retain(|_, counter| !counter.is_over(now));
-            // Full of live counters: somebody makes peers by the thousand. Nothing new is let in.
-            if self.counters.len() >= self.capacity {
-                return Verdict::Refused;
-            }
+            self.make_room(now);
         }
         let counter = self.counters.entry(key).or_insert(Counter {
             since: now,
@@ -83,6 +79,20 @@ impl<K: Eq + Hash> RateLimiter<K> {
             Verdict::Refused
         } else {
             Verdict::Flood
+        }
+    }
+
+    /// Full of live counters: somebody makes peers by the thousand. Whoever comes now is not to
+    /// blame, so it is those who were there that are forgotten, many at a time, because looking for
+    /// the oldest each time would cost more than what is counted.
+    fn make_room(&mut self, now: Instant) {
+        self.counters.retain(|_, counter| !counter.is_over(now));
+        if self.counters.len() > self.capacity / 2 {
+            self.counters
+                .retain(|_, counter| now.duration_since(counter.since) < counter.window / 2);
+        }
+        if self.counters.len() >= self.capacity {
+            self.counters.clear();
         }
     }
 
@@ -140,18 +150,34 @@ mod tests {
         let mut limiter = RateLimiter::new(10);
         let start = Instant::now();
         for _ in 0..100 {
-            limiter.count(PeerId::random(), 1, LIMIT, start);
+            // Thousands of peers don't keep out the next one.
+            assert_eq!(
+                limiter.count(PeerId::random(), 1, LIMIT, start),
+                Verdict::Allowed
+            );
+            assert!(limiter.len() <= 10);
         }
-        assert_eq!(limiter.len(), 10);
-        assert_eq!(
-            limiter.count(PeerId::random(), 1, LIMIT, start),
-            Verdict::Refused
-        );
         let later = start + LIMIT.window;
         assert_eq!(
             limiter.count(PeerId::random(), 1, LIMIT, later),
             Verdict::Allowed
         );
-        assert_eq!(limiter.len(), 1);
+        assert!(limiter.len() <= 10);
+    }
+
+    #[test]
+    fn those_who_were_there_longest_are_forgotten_first() {
+        let mut limiter = RateLimiter::new(10);
+        let (recent, start) = (PeerId::random(), Instant::now());
+        for _ in 0..9 {
+            limiter.count(PeerId::random(), 1, LIMIT, start);
+        }
+        let later = start + LIMIT.window / 2;
+        for _ in 0..2 {
+            limiter.count(recent, 1, LIMIT, later);
+        }
+        limiter.count(PeerId::random(), 1, LIMIT, later);
+        assert_eq!(limiter.len(), 2);
+        assert_eq!(limiter.count(recent, 1, LIMIT, later), Verdict::Refused);
     }
 }

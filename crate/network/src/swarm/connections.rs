@@ -1,6 +1,6 @@
 //! Connections: made, counted as peers, lost; and the pool that keeps their number.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::atomic::Ordering};
 
 use libp2p::{Multiaddr, PeerId, core::ConnectedPoint, swarm::ConnectionId};
 use nimiq_network_interface::{
@@ -143,8 +143,8 @@ impl Task {
         state.established.insert(id);
         if first {
             let required = self.shared.required_services;
-            let useless = self.hub.peers.len() - self.hub.peers.with_services(required).len();
-            if !services.contains(required) && useless >= limits::MAX_USELESS_PEERS {
+            let is_useless = !services.contains(required);
+            if is_useless && self.hub.peers.without_services(required) >= self.useless_peers {
                 return self.drop_peer(peer, LeaveReason::Surplus);
             }
             let address = address::without_peer_id(&address);
@@ -242,6 +242,9 @@ impl Task {
             self.shared.good.lock().remove(&peer);
         }
         if let Some(state) = self.state.peers.get_mut(&peer) {
+            if state.reason.is_none() && reason.is_malicious() {
+                self.hub.offenders.fetch_add(1, Ordering::Relaxed);
+            }
             state.reason.get_or_insert(reason);
         }
     }

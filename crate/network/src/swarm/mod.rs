@@ -59,6 +59,7 @@ pub(crate) struct Task {
     pub(crate) hub: Arc<Hub>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) policy: AddressPolicy,
+    pub(crate) useless_peers: usize,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) feedback: mpsc::Receiver<Feedback>,
     pub(crate) modes: WatchStream<Mode>,
@@ -89,7 +90,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(pool: Pool, dispatch: Dispatch) -> Self {
+    pub(crate) fn new(pool: Pool, dispatch: Dispatch, rate_counters: usize) -> Self {
         Self {
             mode: Mode::Idle,
             connections: HashMap::new(),
@@ -100,7 +101,7 @@ impl State {
             pool_timer: None,
             pool_looked_at: None,
             dispatch,
-            topics: Topics::new(),
+            topics: Topics::new(rate_counters),
             swarm_first: false,
         }
     }
@@ -208,9 +209,14 @@ impl Task {
                 let gossip = &mut self.swarm.behaviour_mut().gossip.mesh;
                 answer(reply, self.state.topics.unsubscribe(gossip, topic));
             }
-            Command::Publish { topic, data, reply } => {
+            Command::Publish {
+                topic,
+                data,
+                to,
+                reply,
+            } => {
                 let gossip = &mut self.swarm.behaviour_mut().gossip.mesh;
-                answer(reply, gossip::publish(gossip, topic, data));
+                answer(reply, gossip::publish(gossip, topic, data, to.as_ref()));
             }
         }
     }

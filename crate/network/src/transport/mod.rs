@@ -7,6 +7,8 @@ mod browser;
 mod muxer;
 #[cfg(not(target_family = "wasm"))]
 mod native;
+#[cfg(not(target_family = "wasm"))]
+mod slots;
 #[cfg_attr(
     not(target_family = "wasm"),
     expect(dead_code, reason = "the native transport builds on it")
@@ -27,6 +29,8 @@ use libp2p::{
 #[cfg(not(target_family = "wasm"))]
 use native as target;
 
+#[cfg(not(target_family = "wasm"))]
+use crate::capacity::Capacity;
 use crate::{
     config::ConfigError,
     limits,
@@ -46,6 +50,20 @@ pub(crate) fn build(
 ) -> Result<Boxed<(PeerId, StreamMuxerBox)>, ConfigError> {
     let websocket = upgrade(target::base()?, identity, counters)?;
     Ok(target::with_webrtc(websocket, identity, counters))
+}
+
+/// The same, with slots for connections that others open.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn with_slots(
+    transport: Boxed<(PeerId, StreamMuxerBox)>,
+    capacity: &Capacity,
+) -> Boxed<(PeerId, StreamMuxerBox)> {
+    slots::Slots::new(
+        transport,
+        capacity.pending_incoming,
+        capacity.incoming_upgrade,
+    )
+    .boxed()
 }
 
 /// The executor that connections run on.

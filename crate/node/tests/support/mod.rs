@@ -7,6 +7,8 @@
     clippy::panic
 )]
 
+pub mod light;
+
 use std::{
     future::Future,
     num::NonZeroU8,

@@ -1,0 +1,173 @@
+//! The nodes that are relayed to: dialled, watched, dialled again.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::StreamExt;
+use nimiq_network_interface::network::{Network as _, NetworkEvent};
+use parking_lot::Mutex;
+use pico_network::{Multiaddr, Network, PeerId, Services};
+use rand::RngExt;
+use tokio::sync::watch;
+
+use super::{limits, stats::UpstreamStats};
+
+/// What was counted of the requests to one peer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) requests: u64,
+    pub(super) errors: u64,
+    pub(super) timeouts: u64,
+    pub(super) in_flight: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    address: Multiaddr,
+    peer: Option<PeerId>,
+    failures: u64,
+}
+
+/// What is known of the upstreams.
+#[derive(Debug)]
+pub(super) struct Upstreams {
+    entries: Mutex<Vec<Entry>>,
+    tallies: Mutex<HashMap<PeerId, Tally>>,
+    /// Whether one of them is connected.
+    pub(super) serving: watch::Sender<bool>,
+}
+
+impl Upstreams {
+    pub(super) fn new(addresses: &[Multiaddr]) -> Self {
+        let entry = |address: &Multiaddr| Entry {
+            address: address.clone(),
+            peer: None,
+            failures: 0,
+        };
+        Self {
+            entries: Mutex::new(addresses.iter().map(entry).collect()),
+            tallies: Mutex::default(),
+            serving: watch::Sender::new(false),
+        }
+    }
+
+    /// Takes in what was counted of the requests to a peer.
+    pub(super) fn report(&self, peer: PeerId, tally: Tally) {
+        let mut tallies = self.tallies.lock();
+        if tallies.len() < limits::KNOWN_UPSTREAMS || tallies.contains_key(&peer) {
+            tallies.insert(peer, tally);
+        }
+    }
+
+    pub(super) fn stats(&self, network: &Network) -> Vec<UpstreamStats> {
+        let tallies = self.tallies.lock();
+        let stats = |entry: &Entry| {
+            let status = entry.peer.and_then(|peer| network.peer(&peer));
+            let tally = entry.peer.and_then(|peer| tallies.get(&peer).copied());
+            let tally = tally.unwrap_or_default();
+            UpstreamStats {
+                address: entry.address.clone(),
+                peer: entry.peer,
+                connected: status.is_some(),
+                services: status
+                    .as_ref()
+                    .map_or(Services::empty(), |status| status.services),
+                failures: entry.failures,
+                requests: tally.requests,
+                errors: tally.errors,
+                timeouts: tally.timeouts,
+                in_flight: tally.in_flight,
+                rtt: status.and_then(|status| status.rtt),
+            }
+        };
+        self.entries.lock().iter().map(stats).collect()
+    }
+
+    fn connected(&self, index: usize, peer: PeerId) {
+        if let Some(entry) = self.entries.lock().get_mut(index) {
+            entry.peer = Some(peer);
+        }
+    }
+
+    fn failed(&self, index: usize) {
+        if let Some(entry) = self.entries.lock().get_mut(index) {
+            entry.failures += 1;
+        }
+    }
+}
+
+/// The pause before the next dial, after so many failures in a row; `jitter` is between 0 and 1.
+fn pause(failures: u32, jitter: f64) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    let pause = limits::REDIAL_FIRST
+        .saturating_mul(1 << doublings)
+        .min(limits::REDIAL_MAX);
+    pause.mul_f64(0.75 + jitter.clamp(0.0, 1.0) / 2.0)
+}
+
+/// Keeps one upstream connected, until the network is closed.
+pub(super) async fn hold(
+    network: Arc<Network>,
+    upstreams: Arc<Upstreams>,
+    index: usize,
+    address: Multiaddr,
+) {
+    let mut failures = 0;
+    while !network.is_closed() {
+        match network.dial(address.clone()).await {
+            Ok(peer) => {
+                log::info!("upstream {address} is connected");
+                upstreams.connected(index, peer);
+                let since = Instant::now();
+                until_gone(&network, peer).await;
+                if since.elapsed() >= limits::GOOD_CONNECTION {
+                    failures = 0;
+                }
+                log::warn!("upstream {address} is gone");
+            }
+            Err(error) => log::warn!("upstream {address} can't be reached: {error}"),
+        }
+        if network.is_closed() {
+            return;
+        }
+        upstreams.failed(index);
+        failures += 1;
+        let pause = pause(failures, rand::rng().random());
+        tokio::time::sleep(pause).await;
+    }
+}
+
+async fn until_gone(network: &Network, peer: PeerId) {
+    let mut events = network.subscribe_events();
+    // An event can be missed, and an end can come before the subscription.
+    let mut check = tokio::time::interval(limits::UPSTREAM_CHECK);
+    loop {
+        tokio::select! {
+            event = events.next() => match event {
+                Some(Ok(NetworkEvent::PeerLeft(gone))) if gone == peer => return,
+                Some(_) => {}
+                None => return,
+            },
+            _ = check.tick() => if !network.has_peer(peer) {
+                return;
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_end_somewhere() {
+        assert!(pause(1, 0.0) < limits::REDIAL_FIRST && pause(1, 1.0) > limits::REDIAL_FIRST);
+        for failures in 1..100 {
+            assert!(pause(failures + 1, 0.5) >= pause(failures, 0.5));
+            assert!(pause(failures, 1.0) <= limits::REDIAL_MAX.mul_f64(1.25));
+        }
+    }
+}
