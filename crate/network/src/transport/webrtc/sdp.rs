@@ -3,25 +3,37 @@
 
 use super::address::{Fingerprint, Target};
 
-/// What the ICE user name of both ends begins with (*protocol*).
-const UFRAG: &str = "libp2p+webrtc+v1/";
+/// What ICE user names begin with (*protocol*): in the first version those of both ends, which are the
+/// same, in the second that of the server.
+const FIRST: &str = "libp2p+webrtc+v1/";
+const SECOND: &str = "libp2p+webrtc+v2/";
 
 /// ICE allows letters, digits, `+` and `/`. 32 of them: each stands for five random bits.
 const ALPHABET: [u8; 32] = *b"abcdefghijklmnopqrstuvwxyz234567";
 
-/// The secret of one dial: ICE's user name and password for both ends at once (*protocol*).
+/// What both ends of one dial know: the server's ICE user name, which is its password as well
+/// (*protocol*). It learns it from our first packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Credentials(String);
 
 impl Credentials {
+    /// Those of the first version, which are ours at the same time, by [`munge`].
     pub(super) fn new(random: [u8; 32]) -> Self {
         let letters = random.map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
-        Self(UFRAG.chars().chain(letters).collect())
+        Self(FIRST.chars().chain(letters).collect())
+    }
+
+    /// Those of the second version, in which the browser keeps its own, and the server is told the
+    /// password of the offer.
+    pub(super) fn telling(offer: &str) -> Option<Self> {
+        let name = "a=ice-pwd:";
+        let password = offer.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(Self([SECOND, password.trim()].concat()))
     }
 }
 
 /// The browser's offer with our credentials in place of its own. All that is done to an offer is done
-/// here: see `docs/webrtc.md` on what comes when browsers no longer allow it.
+/// here; a browser that refuses it is served by the second version of the protocol.
 pub(super) fn munge(offer: &str, Credentials(secret): &Credentials) -> String {
     let mut munged = String::with_capacity(offer.len() + 2 * secret.len());
     for line in offer.lines() {
@@ -55,8 +67,7 @@ pub(super) fn fingerprint(offer: &str) -> Option<Fingerprint> {
     digits.next().is_none().then_some(Fingerprint(digest))
 }
 
-/// What the server at `target` would answer, were it asked: it waits there (ICE lite, DTLS passive) and
-/// knows our credentials from our first packet.
+/// What the server at `target` would answer, were it asked: it waits there (ICE lite, DTLS passive).
 pub(super) fn answer(target: &Target, Credentials(secret): &Credentials) -> String {
     let (ip, port) = (target.socket.ip(), target.socket.port());
     let version = if ip.is_ipv4() { 4 } else { 6 };
@@ -118,6 +129,13 @@ mod tests {
             assert!(new.ends_with(&credentials.0), "{new}");
         }
         assert!(munged.ends_with("\r\n"));
+    }
+
+    #[test]
+    fn the_second_version_tells_the_password() {
+        let Credentials(secret) = Credentials::telling(OFFER).unwrap();
+        assert_eq!(secret, "libp2p+webrtc+v2/VtZ7uGxjKyTTPFPCkbPlcHhh");
+        assert_eq!(Credentials::telling("v=0\r\n"), None);
     }
 
     #[test]

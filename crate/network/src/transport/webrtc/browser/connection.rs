@@ -145,7 +145,7 @@ impl Connection {
     pub(super) async fn open(
         &self,
         target: &Target,
-        credentials: &Credentials,
+        credentials: Credentials,
     ) -> Result<(Channel, Fingerprint), DialError> {
         let browser = &self.0.browser;
         // Without a channel there would be none in the offer.
@@ -157,11 +157,18 @@ impl Connection {
         let offer = offer.ok().and_then(|sdp| sdp.as_string());
         let offer = offer.unwrap_or_default();
         let certificate = sdp::fingerprint(&offer).ok_or(DialError::Offer)?;
-        let munged = description("offer", &sdp::munge(&offer, credentials));
-        done(browser.set_local_description(&munged))
-            .await
-            .map_err(DialError::into_munging)?;
-        let answer = description("answer", &sdp::answer(target, credentials));
+        let munged = description("offer", &sdp::munge(&offer, &credentials));
+        let answer = match done(browser.set_local_description(&munged)).await {
+            Ok(_) => sdp::answer(target, &credentials),
+            Err(refusal) => {
+                log::debug!("{refusal}: so the server has to know the second version");
+                let telling = Credentials::telling(&offer).ok_or(DialError::Offer)?;
+                let as_it_is = description("offer", &offer);
+                done(browser.set_local_description(&as_it_is)).await?;
+                sdp::answer(target, &telling)
+            }
+        };
+        let answer = description("answer", &answer);
         done(browser.set_remote_description(&answer)).await?;
         self.while_up(poll_fn(|cx| channel.poll_ready(cx)))
             .await?

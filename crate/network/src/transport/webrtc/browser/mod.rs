@@ -59,26 +59,14 @@ enum DialError {
     /// What the browser said.
     #[error("the browser refused: {0}")]
     Browser(String),
-    /// What the browser said to the one thing that it may not like for long.
-    #[error(
-        "the browser doesn't let its ICE credentials be chosen, which webrtc-direct needs: {0}"
-    )]
-    Munging(String),
-    /// The browser's offer names no certificate with a SHA-256.
-    #[error("the browser's offer has no certificate")]
+    /// The browser's offer names no certificate with a SHA-256, or no password.
+    #[error("the browser's offer is not complete")]
     Offer,
 }
 
 impl DialError {
     fn browser(error: &JsValue) -> Self {
         Self::Browser(bindings::message(error))
-    }
-
-    fn into_munging(self) -> Self {
-        match self {
-            Self::Browser(message) => Self::Munging(message),
-            other => other,
-        }
     }
 }
 
@@ -160,7 +148,7 @@ async fn connect(
 ) -> Result<Output, DialError> {
     let connection = Connection::new(counters)?;
     let credentials = Credentials::new(rand::random());
-    let (channel, ours) = connection.open(&target, &credentials).await?;
+    let (channel, ours) = connection.open(&target, credentials).await?;
     let shake = handshake(&identity, channel, Role::Client, ours, target.certificate);
     let peer = connection.while_up(shake).await??;
     Ok((peer, StreamMuxerBox::new(connection)))
