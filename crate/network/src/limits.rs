@@ -421,3 +421,44 @@ pub const MAX_WEBRTC_UNREAD_PER_CONNECTION: usize = 4 * 1024 * 1024;
 pub const WEBRTC_SEND_HIGH: usize = 256 * 1024;
 /// See [`WEBRTC_SEND_HIGH`].
 pub const WEBRTC_SEND_LOW: usize = 64 * 1024;
+
+/// Time until the other side of a new connection has answered, and both have keys.
+pub const WEBRTC_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Clients whose first request was answered, and who have not gone on; the oldest makes room. Each
+/// takes a few hundred bytes.
+pub const MAX_WEBRTC_HALF_OPEN: usize = 8192;
+
+/// Connections of a listener that are not authenticated yet; the oldest, of the host that has most of
+/// them, makes room.
+pub const MAX_WEBRTC_PENDING: usize = 256;
+
+/// Connections of a listener. How many peers there may be is decided elsewhere, and less than this.
+pub const MAX_WEBRTC_SESSIONS: usize = 16 * 1024;
+
+/// Addresses that one connection may come from: a client with several networks tries them all.
+pub const MAX_WEBRTC_PATHS: usize = 8;
+
+/// Datagrams that wait for one connection; more are lost, and sent again by the other side.
+pub const WEBRTC_DATAGRAM_QUEUE: usize = 128;
+
+/// Longest datagram that is looked at, in bytes.
+pub const MAX_WEBRTC_DATAGRAM: usize = 2048;
+
+/// Bytes that wait to be read, of all streams of a connection, beyond which the connection is slowed
+/// down for [`WEBRTC_READER_PATIENCE`] each time something arrives.
+pub const WEBRTC_READ_BUFFER: usize = 256 * 1024;
+/// See [`WEBRTC_READ_BUFFER`].
+pub const WEBRTC_READER_PATIENCE: Duration = Duration::from_millis(20);
+
+/// … and beyond which the stream with most of them is reset.
+pub const MAX_WEBRTC_READ_BUFFER: usize = 2 * 1024 * 1024;
+
+/// Bytes of a stream that wait to be sent before its writer waits.
+pub const WEBRTC_WRITE_BUFFER: usize = 64 * 1024;
+
+/// … and those of all streams of a connection.
+pub const MAX_WEBRTC_WRITE_BUFFER: usize = 256 * 1024;
+
+/// Bytes of a connection that are on their way and not acknowledged.
+pub const WEBRTC_SEND_BUFFER: usize = 256 * 1024;

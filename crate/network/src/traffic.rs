@@ -36,6 +36,14 @@ impl Counters {
             bytes_sent: self.sent.load(Ordering::Relaxed),
         }
     }
+
+    pub(crate) fn add_received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
 }
 
 /// A connection whose bytes are counted.
@@ -57,9 +65,7 @@ impl<C: AsyncRead + Unpin> AsyncRead for Counted<C> {
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let n = ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
-        self.counters
-            .received
-            .fetch_add(n as u64, Ordering::Relaxed);
+        self.counters.add_received(n);
         Poll::Ready(Ok(n))
     }
 }
@@ -71,7 +77,7 @@ impl<C: AsyncWrite + Unpin> AsyncWrite for Counted<C> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let n = ready!(Pin::new(&mut self.inner).poll_write(cx, buf))?;
-        self.counters.sent.fetch_add(n as u64, Ordering::Relaxed);
+        self.counters.add_sent(n);
         Poll::Ready(Ok(n))
     }
 

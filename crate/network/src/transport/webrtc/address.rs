@@ -79,8 +79,9 @@ pub(super) mod listening {
 
     impl Fingerprint {
         /// As `/certhash` has it.
-        pub(in super::super) fn multihash(&self) -> Option<Multihash<64>> {
-            Multihash::wrap(SHA256, &self.0).ok()
+        pub(in super::super) fn multihash(&self) -> Multihash<64> {
+            // It can't fail: there is room for twice as much.
+            Multihash::wrap(SHA256, &self.0).unwrap_or_default()
         }
     }
 
@@ -96,8 +97,8 @@ pub(super) mod listening {
         let mut address = Multiaddr::from(socket.ip())
             .with(Protocol::Udp(socket.port()))
             .with(Protocol::WebRTCDirect);
-        if let Some(hash) = certificate.and_then(|certificate| certificate.multihash()) {
-            address.push(Protocol::Certhash(hash));
+        if let Some(certificate) = certificate {
+            address.push(Protocol::Certhash(certificate.multihash()));
         }
         address
     }
@@ -122,7 +123,7 @@ mod tests {
             let again = listening::of(found.socket, Some(found.certificate));
             assert_eq!(again, address);
             assert_eq!(
-                found.certificate.multihash().unwrap().to_bytes(),
+                found.certificate.multihash().to_bytes(),
                 found.certificate.multihash_bytes()
             );
             let with_peer: Multiaddr = format!("{text}/p2p/{PEER}").parse().unwrap();

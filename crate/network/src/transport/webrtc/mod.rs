@@ -12,8 +12,12 @@
 mod address;
 #[cfg(target_family = "wasm")]
 pub(super) mod browser;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) mod certificate;
 mod frame;
 mod handshake;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) mod native;
 #[cfg(any(target_family = "wasm", test))]
 mod sdp;
 mod stream;
