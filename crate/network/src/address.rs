@@ -103,6 +103,16 @@ pub(crate) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     })
 }
 
+/// The transport of a connection with this address, which need not be one that can be dialled: of those
+/// who have come to us nothing is known but where from.
+pub(crate) fn transport_of_connection(address: &Multiaddr) -> Transport {
+    if address.iter().any(|part| part == Protocol::WebRTCDirect) {
+        Transport::WebRtc
+    } else {
+        Transport::WebSocket
+    }
+}
+
 /// The peer id an address ends with.
 pub(crate) fn peer_id_of(address: &Multiaddr) -> Option<PeerId> {
     match address.iter().last()? {

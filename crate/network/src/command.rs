@@ -47,6 +47,9 @@ pub(crate) enum Command {
         address: Multiaddr,
         reply: Reply<Result<Multiaddr, ListenError>>,
     },
+    ListenAddresses {
+        reply: Reply<Vec<Multiaddr>>,
+    },
     Request {
         peer: PeerId,
         request_type: RequestType,

@@ -5,6 +5,8 @@ use nimiq_hash::Blake2bHash;
 use nimiq_network_interface::peer_info::{NodeType, Services};
 use thiserror::Error;
 
+#[cfg(not(target_family = "wasm"))]
+use crate::transport::webrtc::certificate::Certificate;
 use crate::{
     address,
     capacity::Capacity,
@@ -44,6 +46,10 @@ pub struct Config {
     pub secure_only: bool,
     /// Transports that may be used, as far as they are [available](Transports::available). Default all.
     pub transports: Transports,
+    /// Certificate of the WebRTC listeners, whose hash is part of their addresses. Default a new one at
+    /// each start.
+    #[cfg(not(target_family = "wasm"))]
+    pub certificate: Option<Certificate>,
     /// Contacts kept in the book. Default [`limits::MAX_CONTACTS`].
     pub max_contacts: usize,
     /// Peers that an earlier run knew. Default none.
@@ -67,6 +73,8 @@ impl Config {
             allow_loopback: false,
             secure_only: false,
             transports: Transports::ALL,
+            #[cfg(not(target_family = "wasm"))]
+            certificate: None,
             max_contacts: limits::MAX_CONTACTS,
             contacts: SavedContacts::default(),
         }

@@ -188,7 +188,7 @@ impl Network {
     pub fn new(config: Config) -> Result<Arc<Self>, ConfigError> {
         config.check()?;
         let counters = Arc::new(Counters::default());
-        let transport = transport::build(&config.identity, &counters)?;
+        let transport = transport::build(&config, &counters)?;
         #[cfg(not(target_family = "wasm"))]
         let transport = transport::with_slots(transport, &config.capacity);
         let local_peer_id = config.identity.public().to_peer_id();
@@ -319,8 +319,9 @@ impl Network {
         .await;
     }
 
-    /// Listens on an address; resolves to the address with its actual port. Native builds only: a
-    /// browser's transport refuses.
+    /// Listens on an address; resolves to the address with its actual port, and with the hash of the
+    /// certificate for WebRTC. With an unspecified host, that is the first of several: see
+    /// [`Network::listen_addresses`]. Native builds only: a browser's transport refuses.
     ///
     /// # Errors
     /// If the transport refuses.
@@ -328,6 +329,13 @@ impl Network {
         self.ask(|reply| Command::Listen { address, reply })
             .await
             .ok_or(ListenError::Closed)?
+    }
+
+    /// All addresses that the network listens on, without its peer id. None if it is closed.
+    pub async fn listen_addresses(&self) -> Vec<Multiaddr> {
+        self.ask(|reply| Command::ListenAddresses { reply })
+            .await
+            .unwrap_or_default()
     }
 
     /// The connected peers.

@@ -57,3 +57,5 @@ pub use saved::{SavedContacts, SavedError, identity_from_secret, new_identity, s
 #[cfg(not(target_family = "wasm"))]
 pub use server::{RawRequest, RawRequests, refusal};
 pub use traffic::Traffic;
+#[cfg(not(target_family = "wasm"))]
+pub use transport::webrtc::certificate::{Certificate, CertificateError};

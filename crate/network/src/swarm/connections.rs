@@ -17,7 +17,7 @@ use crate::{
     error::{DialError, LeaveReason},
     handle::NetworkNotice,
     limits,
-    peers::{PeerStatus, Transport},
+    peers::PeerStatus,
     pool::{Candidate, View},
 };
 
@@ -150,7 +150,7 @@ impl Task {
             let address = address::without_peer_id(&address);
             let connection = self.state.connections.get(&id);
             let dialled = connection.is_some_and(|connection| connection.dialled);
-            let transport = address::transport_of(&address).unwrap_or(Transport::WebSocket);
+            let transport = address::transport_of_connection(&address);
             let status = PeerStatus {
                 peer_id: peer,
                 address,

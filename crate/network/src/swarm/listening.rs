@@ -16,6 +16,8 @@ pub(super) struct Listener {
     id: ListenerId,
     address: Multiaddr,
     reply: Option<Reply<Result<Multiaddr, ListenError>>>,
+    /// The first address. It is told when all that are known by then have been noted.
+    found: Option<Multiaddr>,
 }
 
 impl Task {
@@ -29,6 +31,7 @@ impl Task {
                 id,
                 address,
                 reply: Some(reply),
+                found: None,
             }),
             Err(error) => {
                 answer(
@@ -48,8 +51,20 @@ impl Task {
             .listeners
             .iter_mut()
             .find(|listener| listener.id == id);
-        if let Some(reply) = listener.and_then(|listener| listener.reply.take()) {
-            answer(reply, Ok(address));
+        if let Some(listener) = listener {
+            listener.found.get_or_insert(address);
+        }
+    }
+
+    /// Tells those who wait where they listen. To be called when the swarm has nothing more to say for
+    /// now: a listener on all interfaces has many addresses.
+    pub(super) fn tell_listeners(&mut self) {
+        for listener in &mut self.state.listeners {
+            if let Some(address) = &listener.found
+                && let Some(reply) = listener.reply.take()
+            {
+                answer(reply, Ok(address.clone()));
+            }
         }
     }
 

@@ -165,6 +165,7 @@ impl Task {
             self.state.pool_timer = None;
             return Poll::Ready(Step::PoolTimer);
         }
+        self.tell_listeners();
         Poll::Pending
     }
 
@@ -182,6 +183,9 @@ impl Task {
                 answer(reply, ());
             }
             Command::Listen { address, reply } => self.listen(address, reply),
+            Command::ListenAddresses { reply } => {
+                answer(reply, self.swarm.listeners().cloned().collect());
+            }
             Command::Request {
                 peer,
                 request_type,

@@ -12,14 +12,18 @@ use futures::{AsyncRead, AsyncWrite};
 use libp2p::{
     PeerId, Transport,
     core::{muxing::StreamMuxerBox, transport::Boxed},
-    identity::Keypair,
     swarm,
 };
 use libp2p_websocket_websys as websys;
 use nimiq_time::{Sleep, sleep};
 
 use super::webrtc;
-use crate::{config::ConfigError, limits, peers::Transports, traffic::Counters};
+use crate::{
+    config::{Config, ConfigError},
+    limits,
+    peers::Transports,
+    traffic::Counters,
+};
 
 /// The browser's WebSocket, watched.
 pub(super) fn base() -> Result<
@@ -47,10 +51,10 @@ pub(super) fn available() -> Transports {
 /// `others`, and the page's WebRTC beside it.
 pub(super) fn with_webrtc(
     others: Boxed<(PeerId, StreamMuxerBox)>,
-    identity: &Keypair,
+    config: &Config,
     counters: &Arc<Counters>,
-) -> Boxed<(PeerId, StreamMuxerBox)> {
-    webrtc::browser::Transport::new(others, identity, counters).boxed()
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, ConfigError> {
+    Ok(webrtc::browser::Transport::new(others, &config.identity, counters).boxed())
 }
 
 pub(super) fn swarm_config() -> swarm::Config {

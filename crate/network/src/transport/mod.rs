@@ -9,11 +9,7 @@ mod muxer;
 mod native;
 #[cfg(not(target_family = "wasm"))]
 mod slots;
-#[cfg_attr(
-    not(target_family = "wasm"),
-    expect(dead_code, reason = "the native transport builds on it")
-)]
-mod webrtc;
+pub(crate) mod webrtc;
 
 use std::sync::Arc;
 
@@ -32,7 +28,7 @@ use native as target;
 #[cfg(not(target_family = "wasm"))]
 use crate::capacity::Capacity;
 use crate::{
-    config::ConfigError,
+    config::{Config, ConfigError},
     limits,
     peers::Transports,
     traffic::{Counted, Counters},
@@ -43,13 +39,13 @@ pub(crate) fn available() -> Transports {
     target::available()
 }
 
-/// The transport of this build, with every connection counted in `counters`.
+/// The transports of this build, with every connection counted in `counters`.
 pub(crate) fn build(
-    identity: &Keypair,
+    config: &Config,
     counters: &Arc<Counters>,
 ) -> Result<Boxed<(PeerId, StreamMuxerBox)>, ConfigError> {
-    let websocket = upgrade(target::base()?, identity, counters)?;
-    Ok(target::with_webrtc(websocket, identity, counters))
+    let websocket = upgrade(target::base()?, &config.identity, counters)?;
+    target::with_webrtc(websocket, config, counters)
 }
 
 /// The same, with slots for connections that others open.

@@ -1,16 +1,20 @@
-//! Native byte streams: WebSocket, plain or over TLS, on TCP, with names resolved by the system.
+//! Native transports. Byte streams: WebSocket, plain or over TLS, on TCP, with names resolved by the
+//! system. And WebRTC.
 
 use std::sync::Arc;
 
 use libp2p::{
     PeerId, Transport,
     core::{muxing::StreamMuxerBox, transport::Boxed},
-    dns,
-    identity::Keypair,
-    swarm, tcp, websocket,
+    dns, swarm, tcp, websocket,
 };
 
-use crate::{config::ConfigError, peers::Transports, traffic::Counters};
+use super::webrtc::{certificate::Certificate, native as webrtc};
+use crate::{
+    config::{Config, ConfigError},
+    peers::Transports,
+    traffic::Counters,
+};
 
 /// WebSocket over DNS over TCP.
 pub(super) fn base() -> Result<
@@ -30,21 +34,29 @@ pub(super) fn base() -> Result<
     Ok(websocket::Config::new(dns))
 }
 
-/// WebSocket everywhere.
+/// Both, everywhere.
 pub(super) fn available() -> Transports {
-    Transports {
-        websocket: true,
-        webrtc: false,
-    }
+    Transports::ALL
 }
 
-/// `others` alone.
+/// What there is already, and WebRTC.
 pub(super) fn with_webrtc(
-    others: Boxed<(PeerId, StreamMuxerBox)>,
-    _: &Keypair,
-    _: &Arc<Counters>,
-) -> Boxed<(PeerId, StreamMuxerBox)> {
-    others
+    other: Boxed<(PeerId, StreamMuxerBox)>,
+    config: &Config,
+    counters: &Arc<Counters>,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, ConfigError> {
+    let certificate = match &config.certificate {
+        Some(certificate) => certificate.clone(),
+        None => {
+            Certificate::generate().map_err(|error| ConfigError::Transport(error.to_string()))?
+        }
+    };
+    Ok(
+        webrtc::Transport::new(&config.identity, certificate, counters)
+            .or_transport(other)
+            .map(|connection, _| connection.into_inner())
+            .boxed(),
+    )
 }
 
 pub(super) fn swarm_config() -> swarm::Config {

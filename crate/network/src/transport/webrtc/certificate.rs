@@ -91,7 +91,8 @@ impl Certificate {
 
     /// DTLS takes for granted that a key can be read.
     fn checked(certificate: Vec<u8>, private_key: Vec<u8>) -> Result<Self, CertificateError> {
-        let key = p256::SecretKey::from_pkcs8_der(&private_key).map_err(|_| CertificateError::Key)?;
+        let key =
+            p256::SecretKey::from_pkcs8_der(&private_key).map_err(|_| CertificateError::Key)?;
         let point = key.public_key().to_encoded_point(false);
         if certificate
             .windows(point.len())

@@ -41,7 +41,7 @@ pub(super) enum Role {
 
 /// Why there is nobody we know at the other end.
 #[derive(Debug, Error)]
-pub(super) enum HandshakeError {
+pub(crate) enum HandshakeError {
     /// It took too long.
     #[error("the handshake took too long")]
     Timeout,

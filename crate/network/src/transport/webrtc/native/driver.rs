@@ -216,7 +216,7 @@ impl Driver {
                     && let Some(fingerprint) = rtc::remote_fingerprint(&mut self.rtc)
                 {
                     // Who doesn't wait for it any more has dropped the connection.
-                    drop(connected.send(fingerprint));
+                    let _ = connected.send(fingerprint);
                 }
             }
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {

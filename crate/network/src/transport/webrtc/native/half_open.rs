@@ -83,7 +83,11 @@ mod tests {
         for port in 0..1000 {
             half_open.insert(address(port), format!("n{port}"), b"x");
             // Coming again makes nobody younger.
-            half_open.insert(address(port.saturating_sub(3)), format!("n{}", port.saturating_sub(3)), b"y");
+            half_open.insert(
+                address(port.saturating_sub(3)),
+                format!("n{}", port.saturating_sub(3)),
+                b"y",
+            );
             assert!(half_open.len() <= 4);
             assert!(half_open.ages.len() <= 8);
         }

@@ -313,13 +313,13 @@ struct Notes {
 impl Notes {
     fn authenticated(&self) {
         // Without the task there is nobody to be told.
-        drop(self.sender.send(Note::Authenticated(self.id)));
+        let _ = self.sender.send(Note::Authenticated(self.id));
     }
 }
 
 impl Drop for Notes {
     fn drop(&mut self) {
-        drop(self.sender.send(Note::Ended(self.id)));
+        let _ = self.sender.send(Note::Ended(self.id));
     }
 }
 
@@ -363,17 +363,5 @@ async fn serve(
     };
     if let Either::Right((_, driver)) = select(Box::pin(driver.run()), Box::pin(setup)).await {
         driver.await;
-    }
-}
-
-#[cfg(test)]
-impl Listener {
-    /// What is known of clients: connections, those of them not authenticated, and half-open ones.
-    pub(super) fn counts(&self) -> (usize, usize, usize) {
-        (
-            self.sessions.len(),
-            self.pending.len(),
-            self.half_open.len(),
-        )
     }
 }

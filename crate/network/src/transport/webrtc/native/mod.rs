@@ -147,12 +147,11 @@ impl Transport {
             found.push(local);
         }
         let certificate = self.context.certificate.fingerprint();
-        self.events.extend(found.into_iter().map(|local| {
-            TransportEvent::NewAddress {
+        self.events
+            .extend(found.into_iter().map(|local| TransportEvent::NewAddress {
                 listener_id: id,
                 listen_addr: listening::of(local, Some(certificate)),
-            }
-        }));
+            }));
         self.listeners.push(listening);
         Ok(())
     }
@@ -169,8 +168,8 @@ impl libp2p::Transport for Transport {
         id: ListenerId,
         address: Multiaddr,
     ) -> Result<(), TransportError<Error>> {
-        let local = listening::local(&address)
-            .ok_or(TransportError::MultiaddrNotSupported(address))?;
+        let local =
+            listening::local(&address).ok_or(TransportError::MultiaddrNotSupported(address))?;
         self.listen(id, local)
             .map_err(|error| TransportError::Other(error.into()))
     }

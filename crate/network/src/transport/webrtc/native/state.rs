@@ -81,7 +81,10 @@ struct Entry {
 
 impl Entry {
     fn wake(&mut self) {
-        for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
+        for waker in [self.reader.take(), self.writer.take()]
+            .into_iter()
+            .flatten()
+        {
             waker.wake();
         }
     }
@@ -437,12 +440,6 @@ impl Shared {
         state.list(key);
         self.driver.wake();
         Poll::Ready(Ok(key))
-    }
-
-    /// Channels that are known, for tests.
-    #[cfg(test)]
-    pub(super) fn channels(&self) -> usize {
-        self.state.lock().entries.len()
     }
 }
 
