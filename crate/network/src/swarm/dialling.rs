@@ -236,7 +236,7 @@ fn dial_error(error: &SwarmDialError) -> DialError {
 }
 
 /// An error and what caused it: libp2p's outermost texts alone say little.
-fn cause_chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn cause_chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

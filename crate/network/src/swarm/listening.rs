@@ -4,7 +4,7 @@ use std::io;
 
 use libp2p::{Multiaddr, core::transport::ListenerId};
 
-use super::Task;
+use super::{Task, dialling::cause_chain};
 use crate::{
     command::{Reply, answer},
     error::ListenError,
@@ -38,7 +38,7 @@ impl Task {
                     reply,
                     Err(ListenError::Refused {
                         address,
-                        reason: error.to_string(),
+                        reason: cause_chain(&error),
                     }),
                 );
             }
@@ -79,7 +79,7 @@ impl Task {
         };
         let listener = self.state.listeners.swap_remove(index);
         if let Some(reply) = listener.reply {
-            let reason = error.map_or_else(|| "closed".to_owned(), |error| error.to_string());
+            let reason = error.map_or_else(|| "closed".to_owned(), |error| cause_chain(&error));
             answer(
                 reply,
                 Err(ListenError::Refused {

