@@ -1,8 +1,8 @@
 // `npm run test:interop`: the page against an unmodified `nimiq-client`, which makes the blocks.
 //
 // Installs the node by cargo once, into the cache folder (10 to 20 minutes on two cores), has it run a network of its
-// own as the only validator, and follows it in headless Chromium across election blocks; meanwhile it sends it
-// transactions of every kind that the wallet makes. Apart from `npm test` because of that build, and because an epoch
+// own as the only validator, and follows it in headless Chromium across election blocks, directly and through a gateway;
+// meanwhile both pages send it transactions of every kind that the wallet makes. Apart from `npm test` because of that build, and because an epoch
 // takes two minutes.
 //
 //     npm run test:interop [-- --elections N]      election blocks to cross (default 2)
@@ -16,7 +16,9 @@ import { parseArgs } from 'node:util';
 
 import { cargo } from './lib/cargo.mjs';
 import { launchBrowser } from './lib/browser.mjs';
+import { buildNode } from './lib/devnet.mjs';
 import { Failure, capture, elapsed, endOnSignals, env, main, root, run, say, start, step } from './lib/env.mjs';
+import { startGateway } from './lib/gateway.mjs';
 import { payments } from './lib/interop-payments.mjs';
 import { serve } from './serve.mjs';
 import { setup } from './setup.mjs';
@@ -38,11 +40,13 @@ main(async () => {
 
     const folder = mkdtempSync(join(tmpdir(), 'pico-sync-interop-'));
     let node;
+    let gateway;
     let server;
     let browser;
     const end = async () => {
         await browser?.close();
         await server?.close();
+        await gateway?.stop();
         await node?.stop();
         rmSync(folder, { recursive: true, force: true });
     };
@@ -51,18 +55,27 @@ main(async () => {
         await setup('build', 'node', 'browser');
         const binary = await installNode();
         await step('Building the npm package', () => run(process.execPath, ['scripts/build.mjs'], { label: 'package' }));
+        await step('Building the gateway', buildNode);
         const keys = genesisKeys();
         node = await step(`Starting nimiq-client ${NODE_VERSION} as the validator of ${NETWORK}`, () => startNode(binary, folder, keys));
+        gateway = await step('Starting a gateway to it', () => startGateway({ upstreams: [node.address], network: NETWORK }));
         server = await serve({ mounts: { '/': join(root, 'tests', 'e2e', 'pages'), '/dist/': join(root, 'dist') } });
         browser = await launchBrowser();
         const seconds = elections * EPOCH;
         await step(`Following it over ${elections} election blocks (up to ${elapsed(seconds * 1000)})`, () =>
-            Promise.race([follow(browser, server.url, node.address, elections, keys), node.died]),
+            Promise.race([
+                Promise.all([
+                    follow(browser, server.url, { name: 'directly', address: node.address }, elections, keys),
+                    follow(browser, server.url, { name: 'gateway ', address: gateway.webrtc }, elections, keys),
+                ]),
+                node.died,
+                gateway.exited.then((message) => Promise.reject(new Failure(message))),
+            ]),
         );
     } finally {
         await end();
     }
-    say('The client and nimiq-client understand each other.');
+    say('The client and nimiq-client understand each other, directly and through a gateway.');
 });
 
 /** Installs `nimiq-client` once; resolves with its path. */
@@ -196,8 +209,9 @@ function genesisKeys() {
 }
 
 /** Syncs a page to the node, follows it and pays; rejects at the first thing that should not be. */
-async function follow(browser, url, address, elections, keys) {
+async function follow(browser, url, { name, address }, elections, keys) {
     const page = await browser.newPage();
+    const tell = (line) => say(`  ${name}  ${line}`);
     // The account that validators are rewarded to is the one that is funded. Stake takes two elections to get out again.
     const wishes = { key: keys.fee, validator: keys.address, unstake: elections >= 2 };
     const over = { followed: false, paid: false };
@@ -209,7 +223,7 @@ async function follow(browser, url, address, elections, keys) {
     let silence;
     try {
         await new Promise((done, fail) => {
-            const refuse = (message) => fail(new Failure(message));
+            const refuse = (message) => fail(new Failure(`${name.trim()}: ${message}`));
             const end = (what) => {
                 over[what] = true;
                 if (over.followed && over.paid) done();
@@ -236,7 +250,7 @@ async function follow(browser, url, address, elections, keys) {
                 } else if (event.type === 'macro-block' && event.election && established) {
                     if ((event.blockNumber - GENESIS) % EPOCH) refuse(`block ${event.blockNumber} is no election block`);
                     crossed.push(event.blockNumber);
-                    say(`  election block ${event.blockNumber}, of epoch ${event.epoch}, after ${heads} live heads`);
+                    tell(`election block ${event.blockNumber}, of epoch ${event.epoch}, after ${heads} live heads`);
                 } else if (event.type === 'head') {
                     hear(`head ${event.blockNumber}`);
                     if (event.reverted.length) refuse(`block ${event.blockNumber} reverted others`);
@@ -253,8 +267,8 @@ async function follow(browser, url, address, elections, keys) {
             page.exposeBinding('feed', (_, event) => take(event))
                 .then(() => page.goto(url))
                 .then(() => page.waitForFunction(() => window.pico !== undefined))
-                .then(() => page.evaluate((options) => window.pico.create('feed', options), { network: NETWORK, peers: [address], minPeers: 1 }))
-                .then(({ error }) => (error ? refuse(`${error.code}: ${error.message}`) : payments(page, wishes).then(() => end('paid'))))
+                .then(() => page.evaluate((options) => window.pico.create('feed', options), { network: NETWORK, peers: [address], minPeers: 1, desiredPeers: 1 }))
+                .then(({ error }) => (error ? refuse(`${error.code}: ${error.message}`) : payments(page, { ...wishes, tell }).then(() => end('paid'))))
                 .catch(fail);
         });
     } finally {
@@ -263,8 +277,8 @@ async function follow(browser, url, address, elections, keys) {
     if (states.join() !== 'syncing,established' && states.join() !== 'connecting,syncing,established') throw new Failure(`consensus went ${states.join(' → ')}`);
     if (!verified) throw new Failure('trust was not raised to verified');
     const peers = await page.evaluate(() => window.pico.clients[0].peers());
-    if (peers.length !== 1 || peers[0].outcome !== 'good') throw new Failure(`the node is not a good peer: ${JSON.stringify(peers)}`);
-    say(`  ${heads} live heads, trust verified, no fallback`);
+    if (peers.length !== 1 || peers[0].outcome !== 'good') throw new Failure(`${name}: no good peer: ${JSON.stringify(peers)}`);
+    tell(`${heads} live heads, trust verified, no fallback`);
 }
 
 /** A port that is free now. */

@@ -7,6 +7,7 @@
 //       --proofs KIND       what proofs of the election chain the nodes serve: "fixture" (default), "simulated" or "none"
 //       --epochs N          prefilled epochs (default: those of the fixture, else 3)
 //       --nodes N           honest nodes (default 3)
+//       --no-gateway        without the gateway, by which the page reaches the nodes over WebRTC, too
 //       --port N            of the page (default: any free one)
 //       --timeout S         of --headless, from opening the page (default 60)
 
@@ -15,6 +16,7 @@ import { parseArgs } from 'node:util';
 import { launchBrowser } from './lib/browser.mjs';
 import { ADVERSARIES_WITH_FALLBACK, DEFAULT_ADVERSARY, buildNode, peerIdOf, startDevnet } from './lib/devnet.mjs';
 import { Failure, bold, dim, elapsed, endOnSignals, main, run, say, step } from './lib/env.mjs';
+import { startGateway } from './lib/gateway.mjs';
 import { buildPage, pageDir } from './lib/page.mjs';
 import { serve } from './serve.mjs';
 import { setup } from './setup.mjs';
@@ -28,11 +30,13 @@ main(async () => {
     const from = performance.now();
     const options = parse(process.argv.slice(2));
     let devnet;
+    let gateway;
     let server;
     let browser;
     const end = async () => {
         await browser?.close();
         await server?.close();
+        await gateway?.stop();
         await devnet?.stop();
     };
     endOnSignals(end, options.headless ? undefined : 0);
@@ -45,19 +49,23 @@ main(async () => {
         devnet = await step(`Starting ${options.nodes} Nimiq nodes${adversary}, ${chain}`, () => startDevnet(options));
         // With a liar, the page is told of it alone, and believes it until it has found the others through it: of two
         // that contradict each other, whom it asks first is chance, and a lie against a proven chain does nothing.
-        const peers = devnet.liars.length ? devnet.liars : devnet.addresses;
+        const alone = devnet.liars.length > 0;
+        if (options.gateway && !alone) gateway = await step('Starting a gateway', () => startGateway({ upstreams: devnet.nodes, network: devnet.network }));
+        const peers = alone ? devnet.liars : devnet.addresses.concat(gateway?.webrtc ?? []);
         const { network, verifyingKey } = devnet;
         server = await serve({ mounts: { '/': pageDir, '/devnet.json': () => ({ network, peers, verifyingKey }) }, port: options.port });
-        const died = devnet.exited.then((message) => {
+        const died = Promise.race([devnet.exited, ...(gateway ? [gateway.exited] : [])]).then((message) => {
             throw new Failure(message);
         });
         if (options.headless) {
             browser = await launchBrowser();
-            await Promise.race([watch(browser, server.url, devnet, options), died]);
+            await Promise.race([watch(browser, server.url, devnet, gateway, options), died]);
             return 0;
         }
         say();
-        for (const address of devnet.addresses) say(`  ${devnet.liars.includes(address) ? 'liar' : 'node'}  ${dim(address)}`);
+        for (const address of devnet.addresses) say(`  ${devnet.liars.includes(address) ? 'liar   ' : 'node   '}  ${dim(address)}`);
+        for (const address of gateway?.addresses ?? []) say(`  gateway  ${dim(address)}`);
+        if (gateway) say(`  gateway’s health and metrics at ${dim(`${gateway.http}/health`)} and ${dim('/metrics')}`);
         say(`  funded account ${devnet.funded.address}, private key ${dim(devnet.funded.privateKey)}`);
         say();
         say(`  ${bold(`Open ${server.url}`)}   ${dim(`(ready after ${elapsed(performance.now() - from)}; Ctrl-C ends it)`)}`);
@@ -89,6 +97,7 @@ function parse(argv) {
                 proofs: { type: 'string', default: 'fixture' },
                 epochs: { type: 'string' },
                 nodes: { type: 'string', default: '3' },
+                'no-gateway': { type: 'boolean', default: false },
                 port: { type: 'string', default: '0' },
                 timeout: { type: 'string', default: '60' },
             },
@@ -104,6 +113,7 @@ function parse(argv) {
         proofs: values.proofs === 'none' ? undefined : values.proofs,
         epochs: values.epochs === undefined ? undefined : number('epochs', values.epochs, 1, 1000),
         nodes: number('nodes', values.nodes, 1, 20),
+        gateway: !values['no-gateway'],
         port: number('port', values.port, 0, 65535),
         timeoutMs: number('timeout', values.timeout, 1, 3600) * 1000,
     };
@@ -120,10 +130,10 @@ async function build() {
 }
 
 /** Opens the page and prints its client's events until enough live heads were seen. */
-async function watch(browser, url, devnet, { adversary, proofs, timeoutMs }) {
+async function watch(browser, url, devnet, gateway, { adversary, proofs, timeoutMs }) {
     const liars = new Set(devnet.liars.map(peerIdOf));
     const expectFallback = ADVERSARIES_WITH_FALLBACK.includes(adversary);
-    const seen = { established: false, heads: 0, fallback: false, liarConvicted: false, liarGone: false, proof: false, trustByProof: false };
+    const seen = { established: false, heads: 0, fallback: false, liarConvicted: false, liarGone: false, proof: false, trustByProof: false, transports: new Set() };
 
     const page = await browser.newPage();
     let timer;
@@ -135,6 +145,8 @@ async function watch(browser, url, devnet, { adversary, proofs, timeoutMs }) {
                 expectFallback && !seen.fallback && 'no fallback was seen',
                 expectFallback && !seen.liarConvicted && 'the liar was not found out',
                 expectFallback && !seen.liarGone && 'the liar was not disconnected',
+                gateway && !seen.transports.has('webrtc') && 'no peer was reached over WebRTC',
+                gateway && !seen.transports.has('websocket') && 'no peer was reached over WebSocket',
                 proofs && !seen.proof && 'no proof was verified',
                 proofs && !seen.trustByProof && 'trust is not verified by a proof',
             ].filter(Boolean);
@@ -143,7 +155,9 @@ async function watch(browser, url, devnet, { adversary, proofs, timeoutMs }) {
         page.on('pageerror', (error) => reject(new Failure(`the page threw: ${error.stack || error}`)));
         page.exposeBinding('reportEvent', (_, event) => {
             process.stdout.write(`${JSON.stringify(event)}\n`);
-            if (event.type === 'consensus') {
+            if (event.type === 'peer-joined') {
+                seen.transports.add(event.transport);
+            } else if (event.type === 'consensus') {
                 seen.established = event.state === 'established';
             } else if (event.type === 'head' && seen.established) {
                 seen.heads += 1;
@@ -171,5 +185,5 @@ async function watch(browser, url, devnet, { adversary, proofs, timeoutMs }) {
     } finally {
         clearTimeout(timer);
     }
-    say(`✓ followed ${seen.heads} live heads${expectFallback ? ', after a fallback that the liar caused' : ''}`);
+    say(`✓ followed ${seen.heads} live heads over ${[...seen.transports].sort().join(' and ')}${expectFallback ? ', after a fallback that the liar caused' : ''}`);
 }

@@ -1,7 +1,7 @@
 // The payments of `npm run test:interop`: transactions that our wallet makes and our client sends, as an unmodified node
 // takes them. From a funded account to a new one, back with a message, and all the way into and out of staking.
 
-import { Failure, say } from './env.mjs';
+import { Failure } from './env.mjs';
 
 const NETWORK = 'unit-albatross';
 /** Blocks until inactive stake can be retired: to the end of its epoch, and one more. */
@@ -14,10 +14,10 @@ const FINALITY_MS = 60_000;
 /**
  * Runs it with the page's first client. `key` is the private key of the funded account and
  * `validator` the address that stake is delegated to; `unstake`, whether to wait the one or two epochs until stake can
- * be had back. Rejects with a `Failure` at the first thing that should not be.
+ * be had back. `tell` is given a line about each transaction. Rejects with a `Failure` at the first thing that should not be.
  */
-export async function payments(page, { key, validator, unstake }) {
-    await page.exposeBinding('tell', (_, line) => say(`  ${line}`));
+export async function payments(page, { key, validator, unstake, tell }) {
+    await page.exposeBinding('tell', (_, line) => tell(line));
     const options = { key, validator, unstake, network: NETWORK, locked: LOCKED_BLOCKS, inclusion: INCLUSION_MS, finality: FINALITY_MS };
     const problem = await page.evaluate(script, options);
     if (problem) throw new Failure(problem);

@@ -1,15 +1,27 @@
-//! Logs of this program and of the nimiq crates, on stderr.
+//! Logs of this program and of the nimiq crates, on stderr: as text, or as JSON for machines.
 
-use std::{fmt, io::Write, str::FromStr};
+use std::{fmt, io::Write, str::FromStr, sync::OnceLock};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use serde::Serialize;
 use thiserror::Error;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// What is logged: all from a level on, perhaps of just one module and those in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LogFilter {
     target: Option<String>,
     level: LevelFilter,
+}
+
+impl Default for LogFilter {
+    /// Nothing but what always comes through.
+    fn default() -> Self {
+        Self {
+            target: None,
+            level: LevelFilter::Off,
+        }
+    }
 }
 
 /// It is neither a level nor a module with one.
@@ -30,6 +42,44 @@ impl FromStr for LogFilter {
     }
 }
 
+/// How records look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One object a line, with `time` (RFC 3339, UTC), `level`, `target` and `message`.
+    Json,
+}
+
+/// It is no format.
+#[derive(Debug, Error)]
+#[error("it takes text or json")]
+pub(super) struct NoLogFormat;
+
+impl FromStr for LogFormat {
+    type Err = NoLogFormat;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(NoLogFormat),
+        }
+    }
+}
+
+/// The format that was chosen, once it was.
+static FORMAT: OnceLock<LogFormat> = OnceLock::new();
+
+#[derive(Serialize)]
+struct JsonRecord<'a> {
+    time: String,
+    level: &'static str,
+    target: &'a str,
+    message: String,
+}
+
 /// Writes to stderr; what this program itself warns of always comes through.
 struct StderrLog {
     filter: LogFilter,
@@ -47,8 +97,7 @@ impl Log for StderrLog {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            let (level, target) = (record.level(), record.target());
-            tell(format_args!("{level} {target}: {}", record.args()));
+            write(record.level(), record.target(), *record.args());
         }
     }
 
@@ -56,11 +105,46 @@ impl Log for StderrLog {
 }
 
 /// Logs from now on.
-pub(super) fn init(filter: LogFilter) {
+pub(super) fn init(filter: LogFilter, format: LogFormat) {
     let level = filter.level;
+    // Like the logger, it is installed once.
+    let _ = FORMAT.set(format);
     // It fails only if there is a logger, which only this function installs.
     if log::set_boxed_logger(Box::new(StderrLog { filter })).is_ok() {
         log::set_max_level(level.max(LevelFilter::Warn));
+    }
+}
+
+/// Says what the process fails of, whatever is logged.
+pub(super) fn fail(failure: fmt::Arguments<'_>) {
+    match FORMAT.get() {
+        Some(LogFormat::Json) => write(Level::Error, "pico_node", failure),
+        // On a closed stderr the exit code has to do.
+        _ => tell(format_args!("pico-node: {failure}")),
+    }
+}
+
+fn write(level: Level, target: &str, message: fmt::Arguments<'_>) {
+    if FORMAT.get() != Some(&LogFormat::Json) {
+        return tell(format_args!("{level} {target}: {message}"));
+    }
+    let record = JsonRecord {
+        // It fails only in the year 10000.
+        time: OffsetDateTime::now_utc()
+            .format(&Rfc3339)
+            .unwrap_or_default(),
+        level: match level {
+            Level::Error => "error",
+            Level::Warn => "warn",
+            Level::Info => "info",
+            Level::Debug => "debug",
+            Level::Trace => "trace",
+        },
+        target,
+        message: message.to_string(),
+    };
+    if let Ok(line) = serde_json::to_string(&record) {
+        tell(format_args!("{line}"));
     }
 }
 

@@ -7,6 +7,7 @@ mod control;
 mod devnet;
 mod end;
 mod fixture;
+mod gateway;
 mod logging;
 #[cfg(feature = "prover")]
 mod prove;
@@ -17,7 +18,13 @@ use std::{process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 
-use self::{devnet::DevnetArgs, end::Failure, fixture::FixtureArgs, logging::LogFilter};
+use self::{
+    devnet::DevnetArgs,
+    end::Failure,
+    fixture::FixtureArgs,
+    gateway::GatewayArgs,
+    logging::{LogFilter, LogFormat},
+};
 
 /// How long what is still running may hold up the end of the process.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(300);
@@ -28,25 +35,27 @@ Exit codes:
   1  something else went wrong, see the message
   2  bad argument
   3  the port is in use
-  4  files can't be written, for example as the disk is full
+  4  files can't be read or written, for example as the disk is full
 Temporary files are made in the system's folder for them, or where TMPDIR says.";
 
-/// Nimiq nodes for development and tests.
+/// Nimiq nodes for development and tests, and a gateway for light clients.
 #[derive(Debug, Parser)]
 #[command(name = "pico-node", version, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How much the nodes log to stderr: off, error, warn, info, debug or trace; with MODULE=LEVEL
-    /// only what that module logs
-    #[arg(long, global = true, value_name = "LEVEL", default_value = "off")]
-    log: LogFilter,
+    /// How much is logged to stderr: off, error, warn, info, debug or trace; with MODULE=LEVEL only
+    /// what that module logs [default: off; of a gateway: pico_=info]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log: Option<LogFilter>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs a Nimiq network of real nodes on this machine until it is told to end
     Devnet(DevnetArgs),
+    /// Lets light clients reach Nimiq nodes, over WebSocket and WebRTC
+    Gateway(Box<GatewayArgs>),
     /// Makes the chain that the committed proofs are of, and writes its election blocks
     Fixture(FixtureArgs),
     /// Makes the keys to prove with, for development only
@@ -61,26 +70,30 @@ enum Command {
 pub(crate) fn main() -> ExitCode {
     // Ends the process with code 2 on a bad argument.
     let cli = Cli::parse();
-    logging::init(cli.log);
-    match run(cli.command) {
+    match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // On a closed stderr the exit code has to do.
-            logging::tell(format_args!("pico-node: {failure}"));
+            logging::fail(format_args!("{failure}"));
             failure.exit_code()
         }
     }
 }
 
-fn run(command: Command) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+fn run(cli: Cli) -> Result<(), Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    // A gateway does its work in this runtime, and takes what the machine has. A node has its own.
+    if !matches!(cli.command, Command::Gateway(_)) {
+        builder.worker_threads(2);
+        logging::init(cli.log.clone().unwrap_or_default(), LogFormat::Text);
+    }
+    let runtime = builder
         .thread_name("pico-main")
         .enable_all()
         .build()
         .map_err(|error| Failure::Other(format!("can't start threads: {error}")))?;
-    let result = match command {
+    let result = match cli.command {
         Command::Devnet(args) => runtime.block_on(devnet::run(args)),
+        Command::Gateway(args) => runtime.block_on(Box::pin(gateway::run(*args, cli.log))),
         Command::Fixture(args) => fixture::run(&args),
         #[cfg(feature = "prover")]
         Command::Setup(args) => setup::run(&args),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use nimiq_genesis::NetworkInfo;
 use nimiq_hash::Blake2bHash;
 use nimiq_primitives::{networks::NetworkId, policy::Policy};
-use pico_network::{Capacity, Config, Keypair, Multiaddr, Services};
+use pico_network::{Capacity, Certificate, Config, Keypair, Multiaddr, Services};
 
 use super::{GatewayError, limits};
 
@@ -16,6 +16,9 @@ pub struct GatewayConfig {
     pub network: NetworkId,
     /// Its identity, Ed25519. With another one its addresses change.
     pub identity: Keypair,
+    /// The certificate of its WebRTC listeners, whose hash is part of their addresses. Without one, they
+    /// have a new one at each start.
+    pub certificate: Option<Certificate>,
     /// The nodes it relays to. All of them are connected to, as far as they can be reached.
     pub upstreams: Vec<Multiaddr>,
     /// Where it listens.
@@ -43,6 +46,7 @@ impl GatewayConfig {
         Self {
             network,
             identity,
+            certificate: None,
             upstreams,
             listen,
             announce: Vec::new(),
@@ -99,6 +103,7 @@ impl GatewayConfig {
     pub(super) fn swarm(&self, genesis_hash: Blake2bHash) -> Config {
         let clients = usize::try_from(self.max_clients).unwrap_or(usize::MAX);
         let mut config = Config::new(self.identity.clone(), genesis_hash, Vec::new());
+        config.certificate = self.certificate.clone();
         config.desired_peers = 1;
         config.max_connections = self.max_clients.max(1);
         config.provided_services = Services::empty();

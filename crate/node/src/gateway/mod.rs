@@ -13,7 +13,7 @@
 //!   that touch their addresses, `proofs` answers requests for proofs of the election chain.
 //! - `config` says what it is started with, `stats` what it counts, `limits` how much it has room for.
 //!
-//! What runs around a gateway, from the command line to metrics, is not its business.
+//! What runs around a gateway, its folder, metrics and health, is in `ops`; what it is told, on the command line.
 
 mod cache;
 mod config;
@@ -21,6 +21,7 @@ mod error;
 mod fair;
 mod gossip;
 pub mod limits;
+pub mod ops;
 mod relay;
 mod serve;
 mod stats;
@@ -128,6 +129,13 @@ impl Gateway {
                 source,
             })?;
             addresses.push(with_peer(actual, network));
+        }
+        // On an unspecified host it listens on several.
+        for address in network.listen_addresses().await {
+            let address = with_peer(address, network);
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
         }
         let announced = match config.announce.is_empty() {
             true => addresses.clone(),
