@@ -18,12 +18,13 @@ const MIN_PEERS = 2;
 /** Every lie that clients are tested against, in the ways that they can meet it. */
 const ALL = {
     believed: ADVERSARIES_WITH_FALLBACK,
+    unhelpful: { 'no-services': 'incompatible', 'stale-head': 'outdated' },
     amongOthers: ['conflicting-election', 'other-epoch-macro'],
     harmless: ['no-answer', 'closes', 'garbage', 'oversized', 'wrong-genesis', 'bad-header-gossip'],
 };
 
 /** With `gateway`, a transport, the liar is behind a gateway that is reached over that. */
-export const liars = (title, { gateway, lies: { believed, amongOthers, harmless } = ALL } = {}) => describe(title, () => {
+export const liars = (title, { gateway, lies: { believed = [], unhelpful = {}, amongOthers = [], harmless = [] } = ALL } = {}) => describe(title, () => {
     let shared;
     const suite = scope();
     before(async () => {
@@ -106,21 +107,15 @@ export const liars = (title, { gateway, lies: { believed, amongOthers, harmless 
         });
     }
 
-    test('no-services: incompatible, and no harm done', async (t) => {
-        const { client, liar } = await meet(t, 'no-services');
-        await client.until(is('macro-sync', { outcome: 'incompatible', peerId: liar }), 'the verdict');
-        await client.until(is('consensus', { state: 'established' }), 'consensus');
-        await liveHeads(client, 2);
-        assert.deepEqual(client.events.filter(is('fallback')), []);
-    });
-
-    test('stale-head: outdated, and no harm done', async (t) => {
-        const { client, liar } = await meet(t, 'stale-head');
-        await client.until(is('macro-sync', { outcome: 'outdated', peerId: liar }), 'the verdict');
-        await client.until(is('consensus', { state: 'established' }), 'consensus');
-        await liveHeads(client, 2);
-        assert.deepEqual(client.events.filter(is('fallback')), []);
-    });
+    for (const [adversary, outcome] of Object.entries(unhelpful)) {
+        test(`${adversary}: ${outcome}, and no harm done`, async (t) => {
+            const { client, liar } = await meet(t, adversary);
+            await client.until(is('macro-sync', { outcome, peerId: liar }), 'the verdict');
+            await client.until(is('consensus', { state: 'established' }), 'consensus');
+            await liveHeads(client, 2);
+            assert.deepEqual(client.events.filter(is('fallback')), []);
+        });
+    }
 
     for (const adversary of harmless) {
         test(`${adversary}: the rest goes on`, async (t) => {

@@ -94,7 +94,7 @@ export const following = (way) => describe(`a page and three honest nodes, ${way
 
     test('connects to a peer and disconnects from it when asked', async (t) => {
         const page = await openBlank(t, shared);
-        const client = await createClient(page, options({ peers: [], minPeers: 1 }));
+        const client = await createClient(page, options({ peers: [], minPeers: 1, transports: undefined }));
         const [address] = reached.options.peers;
         const [peerId] = reached.peerIds;
         assert.equal((await client.call('connect', address)).error, undefined);

@@ -126,6 +126,8 @@ pub(super) fn fail(failure: fmt::Arguments<'_>) {
 
 fn write(level: Level, target: &str, message: fmt::Arguments<'_>) {
     if FORMAT.get() != Some(&LogFormat::Json) {
+        // What peers say may be in it: one record is one line.
+        let message = message.to_string().replace(['\n', '\r'], " ");
         return tell(format_args!("{level} {target}: {message}"));
     }
     let record = JsonRecord {
