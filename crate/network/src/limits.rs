@@ -452,7 +452,7 @@ pub const WEBRTC_READ_BUFFER: usize = 256 * 1024;
 pub const WEBRTC_READER_PATIENCE: Duration = Duration::from_millis(20);
 
 /// … and beyond which the stream with most of them is reset.
-pub const MAX_WEBRTC_READ_BUFFER: usize = 2 * 1024 * 1024;
+pub const MAX_WEBRTC_READ_BUFFER: usize = 1024 * 1024;
 
 /// Bytes of a stream that wait to be sent before its writer waits.
 pub const WEBRTC_WRITE_BUFFER: usize = 64 * 1024;

@@ -142,9 +142,7 @@ impl Driver {
             {
                 return Poll::Ready(match received {
                     Some(Ok(datagram)) => Wake::Datagram(datagram),
-                    Some(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-                        Wake::End(End::Refused)
-                    }
+                    Some(Err(error)) if self.link.is_refusal(&error) => Wake::End(End::Refused),
                     Some(Err(error)) => Wake::End(End::Failed(error.to_string())),
                     None => Wake::End(End::Closed),
                 });
@@ -188,7 +186,8 @@ impl Driver {
             match self.rtc.poll_output() {
                 Ok(Output::Transmit(transmit)) => {
                     let to = transmit.destination;
-                    self.link.send(&transmit.contents, to).await;
+                    let sent = self.link.send(&transmit.contents, to).await;
+                    sent.map_err(|_| End::Refused)?;
                 }
                 Ok(Output::Event(event)) => self.on_event(event),
                 Ok(Output::Timeout(until)) => {

@@ -83,15 +83,25 @@ impl Link {
         }
     }
 
-    /// Sends a datagram. That it can't be sent is no error: it may get lost on its way as well.
-    pub(super) async fn send(&self, bytes: &[u8], to: SocketAddr) {
+    /// Sends a datagram. That it can't be sent is no error: it may get lost on its way as well. An error
+    /// says that nobody is there.
+    pub(super) async fn send(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
         let sent = match self.inbox {
             Inbox::Own(_) => self.socket.send(bytes).await,
             Inbox::Shared(_) => self.socket.send_to(bytes, to).await,
         };
         match sent {
             Ok(_) => self.counters.add_sent(bytes.len()),
+            // The answer to an earlier one.
+            Err(error) if self.is_refusal(&error) => return Err(error),
             Err(error) => log::trace!("a datagram could not be sent to {to}: {error}"),
         }
+        Ok(())
+    }
+
+    /// Whether the system says that nobody is there. On a socket that others share, it is not known of
+    /// whom that is said.
+    pub(super) fn is_refusal(&self, error: &io::Error) -> bool {
+        matches!(self.inbox, Inbox::Own(_)) && error.kind() == io::ErrorKind::ConnectionRefused
     }
 }
