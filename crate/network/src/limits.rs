@@ -440,7 +440,10 @@ pub const MAX_WEBRTC_SESSIONS: usize = 16 * 1024;
 pub const MAX_WEBRTC_PATHS: usize = 8;
 
 /// Datagrams that wait for one connection; more are lost, and sent again by the other side.
-pub const WEBRTC_DATAGRAM_QUEUE: usize = 128;
+pub const WEBRTC_DATAGRAM_QUEUE: usize = 256;
+
+/// What a listener asks the system to keep for it while it is busy, in bytes. It may get less.
+pub const WEBRTC_SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 
 /// Longest datagram that is looked at, in bytes.
 pub const MAX_WEBRTC_DATAGRAM: usize = 2048;
@@ -449,10 +452,11 @@ pub const MAX_WEBRTC_DATAGRAM: usize = 2048;
 /// down for [`WEBRTC_READER_PATIENCE`] each time something arrives.
 pub const WEBRTC_READ_BUFFER: usize = 256 * 1024;
 /// See [`WEBRTC_READ_BUFFER`].
-pub const WEBRTC_READER_PATIENCE: Duration = Duration::from_millis(20);
+pub const WEBRTC_READER_PATIENCE: Duration = Duration::from_millis(10);
 
-/// … and beyond which the stream with most of them is reset.
-pub const MAX_WEBRTC_READ_BUFFER: usize = 1024 * 1024;
+/// … and beyond which the stream with most of them is reset. After a loss, as much as the other side had
+/// on its way, 1 MiB, can arrive in one go.
+pub const MAX_WEBRTC_READ_BUFFER: usize = 2 * 1024 * 1024;
 
 /// Bytes of a stream that wait to be sent before its writer waits.
 pub const WEBRTC_WRITE_BUFFER: usize = 64 * 1024;

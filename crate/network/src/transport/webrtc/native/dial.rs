@@ -12,7 +12,7 @@ use super::{
     muxer::Muxer,
     rtc,
     state::{Channel, HANDSHAKE, Shared},
-    stun,
+    stun::Names,
 };
 use crate::{
     limits,
@@ -38,7 +38,7 @@ pub(super) async fn dial(
     let prepared = rtc::client(
         &context.crypto,
         context.certificate.for_dtls(),
-        &stun::new_name(),
+        &Names::new(),
         local,
         target.socket,
         target.certificate,

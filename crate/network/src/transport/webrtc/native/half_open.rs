@@ -5,9 +5,11 @@ use std::{
     net::SocketAddr,
 };
 
-/// What is known of one: its user name, and its last request.
+use super::stun::Names;
+
+/// What is known of one: its names, and its last request.
 struct Entry {
-    name: String,
+    names: Names,
     request: Box<[u8]>,
     /// When it came first, in order.
     order: u64,
@@ -32,16 +34,16 @@ impl HalfOpen {
         }
     }
 
-    pub(super) fn insert(&mut self, from: SocketAddr, name: String, request: &[u8]) {
+    pub(super) fn insert(&mut self, from: SocketAddr, names: Names, request: &[u8]) {
         if let Some(entry) = self.entries.get_mut(&from)
-            && entry.name == name
+            && entry.names == names
         {
             entry.request = request.into();
             return;
         }
         self.last += 1;
         let entry = Entry {
-            name,
+            names,
             request: request.into(),
             order: self.last,
         };
@@ -57,10 +59,10 @@ impl HalfOpen {
         }
     }
 
-    /// Takes out a client's user name and last request.
-    pub(super) fn remove(&mut self, from: SocketAddr) -> Option<(String, Box<[u8]>)> {
+    /// Takes out a client's names and last request.
+    pub(super) fn remove(&mut self, from: SocketAddr) -> Option<(Names, Box<[u8]>)> {
         let entry = self.entries.remove(&from)?;
-        Some((entry.name, entry.request))
+        Some((entry.names, entry.request))
     }
 
     #[cfg(test)]
@@ -77,36 +79,40 @@ mod tests {
         ([127, 0, 0, 1], port).into()
     }
 
+    fn names(of: u16) -> Names {
+        Names {
+            server: of.to_string(),
+            client: of.to_string(),
+        }
+    }
+
     #[test]
     fn the_oldest_makes_room() {
         let mut half_open = HalfOpen::new(4);
         for port in 0..1000 {
-            half_open.insert(address(port), format!("n{port}"), b"x");
+            half_open.insert(address(port), names(port), b"x");
             // Coming again makes nobody younger.
-            half_open.insert(
-                address(port.saturating_sub(3)),
-                format!("n{}", port.saturating_sub(3)),
-                b"y",
-            );
+            let before = port.saturating_sub(3);
+            half_open.insert(address(before), names(before), b"y");
             assert!(half_open.len() <= 4);
             assert!(half_open.ages.len() <= 8);
         }
         assert_eq!(half_open.remove(address(990)), None);
-        let (name, request) = half_open.remove(address(998)).unwrap_or_default();
-        assert_eq!((name.as_str(), &*request), ("n998", &b"x"[..]));
+        let last = half_open.remove(address(998));
+        assert_eq!(last, Some((names(998), b"x"[..].into())));
         assert_eq!(half_open.remove(address(998)), None);
     }
 
     #[test]
     fn another_client_at_the_same_address_takes_its_place() {
         let mut half_open = HalfOpen::new(4);
-        half_open.insert(address(1), "one".to_owned(), b"1");
-        half_open.insert(address(1), "two".to_owned(), b"2");
+        half_open.insert(address(1), names(1), b"1");
+        half_open.insert(address(1), names(2), b"2");
         assert_eq!(half_open.len(), 1);
-        let (name, _) = half_open.remove(address(1)).unwrap_or_default();
-        assert_eq!(name, "two");
+        let found = half_open.remove(address(1));
+        assert_eq!(found, Some((names(2), b"2"[..].into())));
         for _ in 0..100 {
-            half_open.insert(address(1), "one".to_owned(), b"1");
+            half_open.insert(address(1), names(1), b"1");
             drop(half_open.remove(address(1)));
         }
         assert!(half_open.ages.len() <= 8);

@@ -30,7 +30,7 @@ use super::{
     muxer::Muxer,
     rtc,
     state::{Channel, HANDSHAKE, Shared},
-    stun,
+    stun::{self, Names},
 };
 use crate::{
     limits,
@@ -54,7 +54,7 @@ enum Note {
 
 struct Session {
     inbox: mpsc::Sender<Datagram>,
-    name: String,
+    names: Names,
     /// The first is the one that it began with.
     paths: Vec<SocketAddr>,
     authenticated: bool,
@@ -68,7 +68,7 @@ pub(super) struct Listener {
     accepted: mpsc::Sender<Accepted>,
     sessions: HashMap<u64, Session>,
     by_address: HashMap<SocketAddr, u64>,
-    by_name: HashMap<String, u64>,
+    by_names: HashMap<Names, u64>,
     /// Those not authenticated, the oldest first.
     pending: VecDeque<u64>,
     half_open: HalfOpen,
@@ -93,7 +93,7 @@ impl Listener {
             accepted,
             sessions: HashMap::new(),
             by_address: HashMap::new(),
-            by_name: HashMap::new(),
+            by_names: HashMap::new(),
             pending: VecDeque::new(),
             half_open: HalfOpen::new(limits::MAX_WEBRTC_HALF_OPEN),
             last: 0,
@@ -144,7 +144,7 @@ impl Listener {
         for path in &session.paths {
             self.by_address.remove(path);
         }
-        self.by_name.remove(&session.name);
+        self.by_names.remove(&session.names);
         if !session.authenticated {
             self.pending.retain(|pending| *pending != id);
         }
@@ -172,8 +172,8 @@ impl Listener {
         stun::is_stun(bytes)
             && self.sessions.get(&id).is_some_and(|session| {
                 !session.authenticated
-                    && stun::name_of(bytes, &self.context.crypto)
-                        .is_some_and(|name| name != session.name)
+                    && stun::names_of(bytes, &self.context.crypto)
+                        .is_some_and(|names| names != session.names)
             })
     }
 
@@ -192,29 +192,29 @@ impl Listener {
     }
 
     fn on_request(&mut self, from: SocketAddr, bytes: &[u8]) {
-        let Some(name) = stun::name_of(bytes, &self.context.crypto) else {
+        let Some(names) = stun::names_of(bytes, &self.context.crypto) else {
             return;
         };
-        if let Some(id) = self.by_name.get(&name).copied() {
+        if let Some(id) = self.by_names.get(&names).copied() {
             return self.add_path(id, from, &[bytes]);
         }
-        let Some(answer) = stun::answer(bytes, &name, from, &self.context.crypto) else {
+        let Some(answer) = stun::answer(bytes, &names, from, &self.context.crypto) else {
             return;
         };
         // If there is no room for it, it is as if it were lost.
         if self.socket.try_send_to(&answer, from).is_ok() {
             self.context.counters.add_sent(answer.len());
         }
-        self.half_open.insert(from, name, bytes);
+        self.half_open.insert(from, names, bytes);
     }
 
     fn on_client_hello(&mut self, from: SocketAddr, bytes: &[u8]) {
-        let Some((name, request)) = self.half_open.remove(from) else {
+        let Some((names, request)) = self.half_open.remove(from) else {
             return;
         };
-        match self.by_name.get(&name).copied() {
+        match self.by_names.get(&names).copied() {
             Some(id) => self.add_path(id, from, &[&request, bytes]),
-            None => self.begin(from, name, &[&request, bytes]),
+            None => self.begin(from, names, &[&request, bytes]),
         }
     }
 
@@ -235,7 +235,7 @@ impl Listener {
 
     // --- Connections --------------------------------------------------------------------------------
 
-    fn begin(&mut self, from: SocketAddr, name: String, datagrams: &[&[u8]]) {
+    fn begin(&mut self, from: SocketAddr, names: Names, datagrams: &[&[u8]]) {
         if self.pending.len() >= limits::MAX_WEBRTC_PENDING
             && let Some(victim) = self.victim()
         {
@@ -249,13 +249,13 @@ impl Listener {
         let (inbox, outbox) = mpsc::channel(limits::WEBRTC_DATAGRAM_QUEUE);
         let session = Session {
             inbox,
-            name: name.clone(),
+            names: names.clone(),
             paths: vec![from],
             authenticated: false,
         };
         self.sessions.insert(id, session);
         self.by_address.insert(from, id);
-        self.by_name.insert(name.clone(), id);
+        self.by_names.insert(names.clone(), id);
         self.pending.push_back(id);
         for bytes in datagrams {
             self.pass(id, from, bytes);
@@ -270,7 +270,7 @@ impl Listener {
             Arc::clone(&self.context),
             link,
             from,
-            name,
+            names,
             Notes {
                 id,
                 sender: self.noting.clone(),
@@ -328,13 +328,13 @@ async fn serve(
     context: Arc<Context>,
     link: Link,
     remote: SocketAddr,
-    name: String,
+    names: Names,
     notes: Notes,
     accepted: mpsc::Sender<Accepted>,
 ) {
     let local = link.local();
     let certificate = context.certificate.for_dtls();
-    let Some(prepared) = rtc::server(&context.crypto, certificate, &name, local) else {
+    let Some(prepared) = rtc::server(&context.crypto, certificate, &names, local) else {
         return;
     };
     let shared = Shared::new();

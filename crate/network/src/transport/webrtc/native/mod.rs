@@ -36,6 +36,7 @@ use libp2p::{
     },
     identity::Keypair,
 };
+use socket2::SockRef;
 use str0m::config::CryptoProvider;
 use thiserror::Error;
 use tokio::{net::UdpSocket, sync::mpsc, task::AbortHandle};
@@ -248,5 +249,14 @@ fn is_link_local(ip: IpAddr) -> bool {
 fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = StdUdpSocket::bind(address)?;
     socket.set_nonblocking(true)?;
+    let options = SockRef::from(&socket);
+    for result in [
+        options.set_recv_buffer_size(limits::WEBRTC_SOCKET_BUFFER),
+        options.set_send_buffer_size(limits::WEBRTC_SOCKET_BUFFER),
+    ] {
+        if let Err(error) = result {
+            log::debug!("the UDP buffers stay as they are: {error}");
+        }
+    }
     UdpSocket::from_std(socket)
 }

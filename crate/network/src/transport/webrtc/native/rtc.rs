@@ -10,6 +10,7 @@ use str0m::{
     config::{CryptoProvider, DtlsCert, Fingerprint as DtlsFingerprint},
 };
 
+use super::stun::Names;
 use crate::{
     limits,
     transport::webrtc::{address::Fingerprint, handshake},
@@ -21,19 +22,26 @@ pub(super) struct Prepared {
     pub(super) handshake: ChannelId,
 }
 
-fn config(crypto: &Arc<CryptoProvider>, certificate: DtlsCert, name: &str) -> RtcConfig {
+fn config(crypto: &Arc<CryptoProvider>, certificate: DtlsCert, local: IceCreds) -> RtcConfig {
     Rtc::builder()
         .set_crypto_provider(Arc::clone(crypto))
         .set_dtls_cert(certificate)
-        .set_local_ice_credentials(credentials(name))
+        .set_local_ice_credentials(local)
         .set_sctp_max_buffered_amount(limits::WEBRTC_SEND_BUFFER)
         .clear_codecs()
 }
 
-fn credentials(name: &str) -> IceCreds {
+fn of_server(names: &Names) -> IceCreds {
     IceCreds {
-        ufrag: name.to_owned(),
-        pass: name.to_owned(),
+        ufrag: names.server.clone(),
+        pass: names.server.clone(),
+    }
+}
+
+fn of_client(names: &Names) -> IceCreds {
+    IceCreds {
+        ufrag: names.client.clone(),
+        pass: names.client_password().to_owned(),
     }
 }
 
@@ -48,16 +56,16 @@ fn fingerprint(of: Fingerprint) -> DtlsFingerprint {
 pub(super) fn server(
     crypto: &Arc<CryptoProvider>,
     certificate: DtlsCert,
-    name: &str,
+    names: &Names,
     local: SocketAddr,
 ) -> Option<Prepared> {
-    let mut rtc = config(crypto, certificate, name)
+    let mut rtc = config(crypto, certificate, of_server(names))
         .set_ice_lite(true)
         .set_fingerprint_verification(false)
         .build(Instant::now());
     rtc.add_local_candidate(Candidate::host(local, "udp").ok()?)?;
     let mut api = rtc.direct_api();
-    api.set_remote_ice_credentials(credentials(name));
+    api.set_remote_ice_credentials(of_client(names));
     api.set_ice_controlling(false);
     // There has to be one, also if it isn't looked at.
     api.set_remote_fingerprint(fingerprint(Fingerprint([0; 32])));
@@ -68,16 +76,16 @@ pub(super) fn server(
 pub(super) fn client(
     crypto: &Arc<CryptoProvider>,
     certificate: DtlsCert,
-    name: &str,
+    names: &Names,
     local: SocketAddr,
     remote: SocketAddr,
     expected: Fingerprint,
 ) -> Option<Prepared> {
-    let mut rtc = config(crypto, certificate, name).build(Instant::now());
+    let mut rtc = config(crypto, certificate, of_client(names)).build(Instant::now());
     rtc.add_local_candidate(Candidate::host(local, "udp").ok()?)?;
     rtc.add_remote_candidate(Candidate::host(remote, "udp").ok()?);
     let mut api = rtc.direct_api();
-    api.set_remote_ice_credentials(credentials(name));
+    api.set_remote_ice_credentials(of_server(names));
     api.set_ice_controlling(true);
     api.set_remote_fingerprint(fingerprint(expected));
     start(rtc, true)
