@@ -425,6 +425,9 @@ pub const WEBRTC_SEND_LOW: usize = 64 * 1024;
 /// Time until the other side of a new connection has answered, and both have keys.
 pub const WEBRTC_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the handshake with a client of rust-libp2p waits: it has nothing that tells when it listens.
+pub const WEBRTC_SLOW_LISTENER: Duration = Duration::from_millis(50);
+
 /// Clients whose first request was answered, and who have not gone on; the oldest makes room. Each
 /// takes a few hundred bytes.
 pub const MAX_WEBRTC_HALF_OPEN: usize = 8192;

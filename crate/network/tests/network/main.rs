@@ -11,3 +11,4 @@ mod common;
 mod encoding;
 mod interop;
 mod mesh;
+mod webrtc;

@@ -19,7 +19,7 @@ use tokio::{
     io::ReadBuf,
     net::UdpSocket,
     sync::mpsc::{self, error::TrySendError},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -343,6 +343,9 @@ async fn serve(
         let muxer = Muxer::new(Arc::clone(&shared));
         let connected = timeout(limits::WEBRTC_CONNECT_TIMEOUT, connected).await;
         let client = connected.ok()?.ok()?;
+        if names.is_slow_to_listen() {
+            sleep(limits::WEBRTC_SLOW_LISTENER).await;
+        }
         let channel = Channel::new(&shared, HANDSHAKE);
         let server = context.certificate.fingerprint();
         let peer =
