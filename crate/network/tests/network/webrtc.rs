@@ -65,8 +65,9 @@ async fn everything_goes_over_it() {
     ask(&client, &server, 100).await;
     ask(&server, &client, 100).await;
 
-    let subscribe = nimiq_network_interface::network::Network::subscribe::<NewsTopic>;
-    let mut news = subscribe(&client).await.unwrap();
+    let mut news = nimiq_network_interface::network::Network::subscribe::<NewsTopic>(&*client)
+        .await
+        .unwrap();
     let item = News {
         text: "over WebRTC".to_owned(),
     };
