@@ -1,4 +1,4 @@
-// A client stays alive, with nodes directly; the gateway's tests try it through one.
+// A client stays alive, with nodes directly.
 
 import { staysAlive } from './alive.mjs';
 import { WAYS } from './harness.mjs';

@@ -1,4 +1,4 @@
-// The life of a payment, with nodes directly; the gateway's tests have it through one.
+// The life of a payment, with nodes directly; those of WebRTC have it through a gateway.
 
 import { WAYS } from './harness.mjs';
 import { payments } from './payments.mjs';

@@ -1,4 +1,4 @@
-// Questions about the chain, from nodes directly; the gateway's tests ask them through one.
+// Questions about the chain, from nodes directly; those of WebRTC ask them through a gateway.
 
 import { WAYS } from './harness.mjs';
 import { questions } from './queries.mjs';
