@@ -15,6 +15,8 @@ pub struct Capacity {
     pub incoming_upgrade: Duration,
     /// Connections from one IP address. Default any number.
     pub connections_per_ip: Option<u32>,
+    /// Streams of one connection whose protocol is being negotiated; more are reset.
+    pub negotiating_streams: usize,
     /// Connected peers without the required services beyond which newcomers of that kind are let go.
     pub useless_peers: usize,
     /// Requests of ours under way at once; further callers wait for their turn.
@@ -52,6 +54,7 @@ impl Capacity {
             pending_incoming: limits::MAX_PENDING_INCOMING,
             incoming_upgrade: limits::UPGRADE_TIMEOUT,
             connections_per_ip: None,
+            negotiating_streams: limits::MAX_NEGOTIATING_STREAMS,
             useless_peers: limits::MAX_USELESS_PEERS,
             requests_in_flight: limits::MAX_REQUESTS_IN_FLIGHT,
             requests_per_peer: limits::MAX_REQUESTS_PER_PEER,
@@ -79,6 +82,7 @@ impl Capacity {
             pending_incoming: limits::SERVER_PENDING_INCOMING,
             incoming_upgrade: limits::SERVER_UPGRADE_TIMEOUT,
             connections_per_ip: None,
+            negotiating_streams: limits::MAX_REQUEST_STREAMS,
             useless_peers: usize::MAX,
             requests_in_flight: limits::SERVER_REQUESTS_IN_FLIGHT,
             requests_per_peer: limits::SERVER_REQUESTS_PER_PEER,

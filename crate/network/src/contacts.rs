@@ -66,7 +66,8 @@ impl ContactBook {
     /// is cheap, and is asked before anything that isn't.
     pub fn wants(&self, contact: &SignedPeerContact, now: u64) -> bool {
         let inner = &contact.inner;
-        inner.public_key != self.own_key
+        self.capacity > 0
+            && inner.public_key != self.own_key
             && inner.services.contains(self.required)
             && is_current(inner.timestamp, now)
             && self

@@ -206,7 +206,8 @@ impl Network {
             transport,
             behaviour,
             local_peer_id,
-            transport::swarm_config(),
+            transport::swarm_config()
+                .with_max_negotiating_inbound_streams(config.capacity.negotiating_streams),
         );
 
         let hub = Arc::new(Hub::new(config.capacity.events));

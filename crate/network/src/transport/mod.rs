@@ -64,7 +64,7 @@ pub(crate) fn with_slots(
 
 /// The executor that connections run on.
 pub(crate) fn swarm_config() -> swarm::Config {
-    target::swarm_config().with_max_negotiating_inbound_streams(limits::MAX_NEGOTIATING_STREAMS)
+    target::swarm_config()
 }
 
 /// Secures and multiplexes the connections of a byte stream transport.

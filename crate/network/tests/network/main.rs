@@ -12,3 +12,4 @@ mod encoding;
 mod interop;
 mod mesh;
 mod webrtc;
+mod server;

@@ -1,21 +1,28 @@
 //! Gossip: block headers go from upstreams to clients, transactions from clients to upstreams.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
-use futures::StreamExt;
-use nimiq_consensus::messages::{BlockHeaderMessage, BlockHeaderTopic};
+use futures::{StreamExt, future::select_all};
+use nimiq_consensus::messages::{BlockHeaderMessage, BlockHeaderTopic, RequestBlock};
 use nimiq_network_interface::network::{MsgAcceptance, Network as _, PubsubId as _, Topic};
 use nimiq_primitives::{networks::NetworkId, policy::Policy};
 use nimiq_transaction::{ControlTransactionTopic, Transaction, TransactionTopic};
 use pico_network::{Direction, Network, NetworkError, PeerId};
-use tokio::sync::{broadcast, mpsc};
+use tokio::{
+    sync::{broadcast, mpsc},
+    time::{sleep, timeout},
+};
 
-use super::{limits, stats::Counters};
+use super::{limits, stats::Counters, upstreams::Upstreams};
 
 /// A header that was handed on, and who had it.
 pub(super) type Header = (BlockHeaderMessage, PeerId);
 
 /// Whom block headers are told, besides clients.
+#[derive(Clone)]
 pub(super) struct Readers {
     /// That one has come.
     pub(super) blocks: broadcast::Sender<()>,
@@ -26,26 +33,88 @@ pub(super) struct Readers {
 /// Hands block headers on to clients from now on.
 pub(super) async fn relay_headers(
     network: &Arc<Network>,
-    counters: Arc<Counters>,
+    upstreams: &Arc<Upstreams>,
+    counters: &Arc<Counters>,
     readers: Readers,
 ) -> Result<(), NetworkError> {
     let headers = network
         .subscribe_one_way::<BlockHeaderTopic>(Direction::FromDialled)
         .await?;
-    let network = Arc::clone(network);
-    tokio::spawn(async move {
-        let mut headers = headers;
-        while let Some((header, id)) = headers.next().await {
-            let source = id.propagation_source();
-            network.validate_message::<BlockHeaderTopic>(id, MsgAcceptance::Accept);
-            counters.headers.increment();
-            // An error means that nobody listens, or that the reader is busy and will find the block
-            // by the next one.
-            drop(readers.blocks.send(()));
-            drop(readers.headers.try_send((header, source)));
-        }
-    });
+    let (network, upstreams) = (Arc::clone(network), Arc::clone(upstreams));
+    let counters = Arc::clone(counters);
+    tokio::spawn(
+        headers.for_each_concurrent(limits::UNCONFIRMED, move |(header, id)| {
+            let (network, upstreams) = (Arc::clone(&network), Arc::clone(&upstreams));
+            let (counters, readers) = (Arc::clone(&counters), readers.clone());
+            async move {
+                let source = id.propagation_source();
+                // Errors here mean that nobody listens, or that the reader is busy and will find the
+                // block by the next one.
+                drop(readers.blocks.send(()));
+                if is_confirmed(&network, &upstreams, &header, source).await {
+                    network.validate_message::<BlockHeaderTopic>(id, MsgAcceptance::Accept);
+                    counters.headers.increment();
+                    drop(readers.headers.try_send((header, source)));
+                } else {
+                    log::warn!("no other upstream has the block that {source} announced");
+                    network.validate_message::<BlockHeaderTopic>(id, MsgAcceptance::Reject);
+                    counters.rejected.increment();
+                }
+            }
+        }),
+    );
     Ok(())
+}
+
+/// Whether another upstream has taken that block for one of the chain, if there is another one. Clients
+/// would blame the gateway for a header that is wrong.
+async fn is_confirmed(
+    network: &Network,
+    upstreams: &Upstreams,
+    header: &BlockHeaderMessage,
+    source: PeerId,
+) -> bool {
+    let mut others = upstreams.connected.borrow().clone();
+    let suspects = upstreams.suspects.borrow().clone();
+    others.retain(|peer| *peer != source && !suspects.contains(peer));
+    if others.is_empty() {
+        return true;
+    }
+    let hash = match header {
+        BlockHeaderMessage::Micro { header, .. } => header.hash(),
+        BlockHeaderMessage::Macro { header, .. } => {
+            // The hash of a set of validators with gaps can't be computed.
+            let validators = header.validators.as_ref();
+            if validators.is_some_and(|set| set.validate_structure().is_err()) {
+                return false;
+            }
+            header.hash()
+        }
+    };
+    let request = RequestBlock {
+        hash,
+        include_body: false,
+    };
+    let (request, denied) = (&request, &AtomicBool::new(false));
+    let ask = |peer: PeerId| {
+        Box::pin(async move {
+            let mut pause = limits::CONFIRMATION_RETRY;
+            loop {
+                match network.request(request.clone(), peer).await {
+                    Ok(Ok(_)) => return,
+                    // It may have it in a moment.
+                    Ok(Err(_)) => denied.store(true, Ordering::Relaxed),
+                    Err(_) => std::future::pending().await,
+                }
+                sleep(pause).await;
+                pause *= 2;
+            }
+        })
+    };
+    // One that has the block is enough. If none of them can be asked, there is nobody else.
+    let asked = others.into_iter().take(limits::ATTEMPTS).map(ask);
+    let confirmed = timeout(limits::CONFIRMATION, select_all(asked)).await;
+    confirmed.is_ok() || !denied.load(Ordering::Relaxed)
 }
 
 /// A topic of transactions, with fewer of them than a node takes from another node.

@@ -81,18 +81,21 @@ pub const REDIAL_FIRST: Duration = Duration::from_millis(500);
 /// Longest such pause.
 pub const REDIAL_MAX: Duration = Duration::from_secs(15);
 
+/// … and while there is no upstream at all.
+pub const REDIAL_ALONE: Duration = Duration::from_secs(2);
+
 /// A connection that held this long was a good one: the pauses begin anew.
 pub const GOOD_CONNECTION: Duration = Duration::from_secs(30);
 
 /// How often it is looked whether an upstream is there, should its leaving have been missed.
 pub const UPSTREAM_CHECK: Duration = Duration::from_secs(5);
 
-/// How long an upstream that gives its name and then no services may stay, before it is dialled anew.
+/// Peers that have been upstreams whose requests are remembered.
 pub const KNOWN_UPSTREAMS: usize = 4 * MAX_ADDRESSES;
 
 /// Clients that were told of no services are asked to come again once there are some, so many each
 /// second.
-pub const INVITATIONS_PER_SECOND: usize = 256;
+pub const INVITATIONS_PER_SECOND: u32 = 256;
 
 // --- Gossip ---------------------------------------------------------------------------------------
 
@@ -131,9 +134,29 @@ pub const KNOWN_BLOCKS: usize = 256;
 pub const PROOF_CHECK: Duration = Duration::from_secs(2);
 
 /// Election blocks that are walked back to the proven one.
-pub const MAX_ELECTIONS_BACK: usize = 256;
+pub const MAX_ELECTIONS_BACK: usize = 64;
+
+/// Longest pause after the block of a proof was looked for in vain.
+pub const PROOF_REST: Duration = Duration::from_secs(60);
 
 // --- Stopping -------------------------------------------------------------------------------------
 
 /// Longest time that stopping waits for answers.
 pub const MAX_GRACE: Duration = Duration::from_secs(60);
+
+// --- Comparing upstreams --------------------------------------------------------------------------
+
+/// How often upstreams are asked for their heads.
+pub const HEAD_CHECK: Duration = Duration::from_secs(5);
+
+/// How far the head of one can be from that of the others, in batches.
+pub const MAX_HEAD_DISTANCE_BATCHES: u32 = 2;
+
+/// How long a header waits until another upstream has its block as well, and the first pause before
+/// one is asked again.
+pub const CONFIRMATION: Duration = Duration::from_secs(2);
+/// See [`CONFIRMATION`].
+pub const CONFIRMATION_RETRY: Duration = Duration::from_millis(100);
+
+/// Headers that wait for that.
+pub const UNCONFIRMED: usize = 16;

@@ -8,9 +8,10 @@
 //!
 //! - `upstreams` dials nodes and keeps them connected.
 //! - `relay` decides who is asked what, fairly and within what nodes allow, by means of `fair`,
-//!   `window`, `cache` and `types`; `serve` is the task around it.
+//!   `window`, `target`, `cache` and `types`; `serve` is the task around it.
+//! - `heads` compares what upstreams say of the chain.
 //! - `gossip` hands block headers and transactions on, `notifications` tells clients of transactions
-//!   that touch their addresses, `proofs` answers requests for proofs of the election chain.
+//!   that touch their addresses, which `subscriptions` keeps, `proofs` answers requests for proofs of the election chain.
 //! - `config` says what it is started with, `stats` what it counts, `limits` how much it has room for.
 //!
 //! What runs around a gateway, its folder, metrics and health, is in `ops`; what it is told, on the command line.
@@ -20,16 +21,24 @@ mod config;
 mod error;
 mod fair;
 mod gossip;
+mod heads;
 pub mod limits;
+mod notifications;
 pub mod ops;
+mod proofs;
 mod relay;
+#[cfg(test)]
+mod relay_tests;
 mod serve;
 mod stats;
+mod subscriptions;
+mod target;
 mod types;
 mod upstreams;
 mod window;
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -52,7 +61,10 @@ pub use self::{
         ClientStats, GatewayStats, GossipStats, NotificationStats, RequestStats, UpstreamStats,
     },
 };
-use self::{gossip::Readers, serve::Server, stats::Counters, upstreams::Upstreams};
+use self::{
+    gossip::Readers, notifications::Notifier, proofs::Prover, serve::Server, stats::Counters,
+    upstreams::Upstreams,
+};
 
 /// A running gateway. Dropping it stops it without a word to anybody.
 pub struct Gateway {
@@ -113,12 +125,23 @@ impl Gateway {
         let counters = Arc::new(Counters::default());
         let upstreams = Arc::new(Upstreams::new(&config.upstreams));
         let requests = serve::receive(network)?;
-        let limited = requests.limited();
+        let mut limited = requests.limited();
         let (blocks, block_receiver) = broadcast::channel(16);
-        let (headers, _) = mpsc::channel(limits::BLOCK_QUEUE);
-        let (_, passed_on) = mpsc::channel(1);
+        let (headers, header_receiver) = mpsc::channel(limits::BLOCK_QUEUE);
+        let (pass_on, passed_on) = mpsc::channel(limits::REQUEST_QUEUE);
+        let mut tasks = Vec::new();
+        let notifier = Notifier::new(Arc::clone(network), Arc::clone(&counters));
+        let subscriptions = notifications::receive(network)?;
+        tasks.push(tokio::spawn(notifier.run(subscriptions, header_receiver)));
+        if let Some(folder) = config.proofs.clone() {
+            // In place of the relay.
+            let requests = proofs::receive(network)?;
+            limited.splice(0..0, requests.limited());
+            let prover = Prover::new(Arc::clone(network), Arc::clone(&counters), folder, pass_on);
+            tasks.push(tokio::spawn(prover.run(requests)));
+        }
         let readers = Readers { blocks, headers };
-        gossip::relay_headers(network, Arc::clone(&counters), readers).await?;
+        gossip::relay_headers(network, &upstreams, &counters, readers).await?;
         gossip::relay_transactions(network, config.network, &counters).await?;
 
         let mut addresses = Vec::new();
@@ -145,6 +168,8 @@ impl Gateway {
             }
         };
 
+        let compare = heads::compare(Arc::clone(network), Arc::clone(&upstreams));
+        tasks.push(tokio::spawn(compare));
         let (stopping, stop_receiver) = watch::channel(false);
         let server = Server {
             network: Arc::clone(network),
@@ -153,14 +178,17 @@ impl Gateway {
             requests,
             blocks: block_receiver,
             passed_on,
+            suspects: upstreams.suspects.subscribe(),
+            told_nothing: HashSet::new(),
             addresses: announced.iter().map(without_peer).collect(),
             stopping: stop_receiver,
         };
         let server = tokio::spawn(server.run());
-        let tasks = config.upstreams.iter().enumerate().map(|(index, address)| {
+        for (index, address) in config.upstreams.iter().enumerate() {
             let (network, upstreams) = (Arc::clone(network), Arc::clone(&upstreams));
-            tokio::spawn(upstreams::hold(network, upstreams, index, address.clone()))
-        });
+            let hold = upstreams::hold(network, upstreams, index, address.clone());
+            tasks.push(tokio::spawn(hold));
+        }
         Ok(Self {
             network: Arc::clone(network),
             counters,
@@ -169,7 +197,7 @@ impl Gateway {
             started: Instant::now(),
             stopping,
             server: Mutex::new(Some(server)),
-            tasks: tasks.collect(),
+            tasks,
             upstreams,
         })
     }

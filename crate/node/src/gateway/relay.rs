@@ -3,7 +3,7 @@
 //! told what happens, and says what to do.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     hash::{BuildHasher, RandomState},
     sync::Arc,
     time::Instant,
@@ -17,9 +17,9 @@ use super::{
     fair::FairQueue,
     limits,
     stats::Counters,
+    target::Target,
     types::{self, Kind},
     upstreams::Tally,
-    window::Window,
 };
 
 /// What is to be done.
@@ -61,51 +61,9 @@ struct Pending<Id> {
     tried: Vec<PeerId>,
 }
 
-struct Upstream {
-    connected: bool,
-    services: Services,
-    queues: [FairQueue<PeerId, Question>; types::COUNT],
-    windows: [Window; types::COUNT],
-    /// The type whose turn it is.
-    turn: usize,
-    in_flight: usize,
-    /// Time-outs in a row, and until when it is left alone because of them.
-    timeouts: u32,
-    suspended_until: Option<Instant>,
-    tally: Tally,
-}
-
-impl Upstream {
-    fn new() -> Self {
-        Self {
-            connected: false,
-            services: Services::empty(),
-            queues: std::array::from_fn(|_| FairQueue::new()),
-            windows: [Window::default(); types::COUNT],
-            turn: 0,
-            in_flight: 0,
-            timeouts: 0,
-            suspended_until: None,
-            tally: Tally::default(),
-        }
-    }
-
-    fn is_suspended(&self, now: Instant) -> bool {
-        self.suspended_until.is_some_and(|until| now < until)
-    }
-
-    fn timed_out(&mut self, now: Instant) {
-        self.timeouts += 1;
-        if let Some(rounds) = self.timeouts.checked_sub(limits::TIMEOUTS_TO_SUSPEND) {
-            let time = limits::SUSPENSION.saturating_mul(1 << rounds.min(8));
-            self.suspended_until = Some(now + time.min(limits::MAX_SUSPENSION));
-        }
-    }
-}
-
 /// The relay. `Id` names a request of a client.
 pub(super) struct Relay<Id> {
-    upstreams: HashMap<PeerId, Upstream>,
+    upstreams: HashMap<PeerId, Target>,
     /// Requests of each client that wait.
     clients: HashMap<PeerId, usize>,
     pending: HashMap<Question, Pending<Id>>,
@@ -136,7 +94,7 @@ impl<Id> Relay<Id> {
         if self.upstreams.len() >= limits::KNOWN_UPSTREAMS {
             self.upstreams.retain(|_, upstream| upstream.connected);
         }
-        let upstream = self.upstreams.entry(peer).or_insert_with(Upstream::new);
+        let upstream = self.upstreams.entry(peer).or_insert_with(Target::new);
         upstream.connected = true;
         upstream.services = services;
         upstream.timeouts = 0;
@@ -158,6 +116,19 @@ impl<Id> Relay<Id> {
         for question in waiting {
             self.ask_another(&question, None, now);
         }
+    }
+
+    /// Takes in who says something else than most.
+    pub(super) fn suspect(&mut self, suspects: &HashSet<PeerId>) {
+        for (peer, upstream) in &mut self.upstreams {
+            upstream.suspect = suspects.contains(peer);
+        }
+    }
+
+    /// The connected upstreams.
+    pub(super) fn connected(&self) -> Vec<PeerId> {
+        let connected = self.upstreams.iter().filter(|(_, one)| one.connected);
+        connected.map(|(peer, _)| *peer).collect()
     }
 
     pub(super) fn client_left(&mut self, peer: &PeerId) {
@@ -182,6 +153,7 @@ impl<Id> Relay<Id> {
                 *peer,
                 Tally {
                     in_flight,
+                    suspect: one.suspect,
                     ..one.tally
                 },
             )
@@ -203,10 +175,10 @@ impl<Id> Relay<Id> {
             one.connected && one.services.contains(*services) && !tried.contains(*peer)
         });
         // One that doesn't answer, has no room left, or is the one who asks, is better than none.
-        let rank = |(peer, one): &(&PeerId, &Upstream)| {
+        let rank = |(peer, one): &(&PeerId, &Target)| {
             let window = one.windows.get(kind);
             let full = window.is_some_and(|window| !window.has_room(*limit, now));
-            let flaws = [*peer == client, one.is_suspended(now), full];
+            let flaws = [*peer == client, one.suspect, one.is_suspended(now), full];
             (flaws, self.hasher.hash_one((client, peer)))
         };
         candidates.min_by_key(rank).map(|(peer, _)| *peer)

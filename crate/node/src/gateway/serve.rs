@@ -2,13 +2,16 @@
 //! what that says.
 
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use nimiq_network_interface::network::{Network as _, NetworkEvent};
-use nimiq_network_interface::request::InboundRequestError;
+use nimiq_network_interface::{
+    network::{Network as _, NetworkEvent},
+    request::InboundRequestError,
+};
 use pico_network::{
     Multiaddr, Network, NetworkError, PeerId, RawRequest, RawRequests, Services, refusal,
     reqres::rate_limit::RateLimit,
@@ -20,6 +23,7 @@ use tokio::{
 
 use super::{
     cache::Question,
+    heads::Suspects,
     limits,
     relay::{Action, Failure, Relay},
     stats::Counters,
@@ -56,8 +60,12 @@ pub(super) struct Server {
     pub(super) blocks: broadcast::Receiver<()>,
     /// Requests that this gateway could not answer itself.
     pub(super) passed_on: mpsc::Receiver<RawRequest>,
+    /// Upstreams that are not to be believed.
+    pub(super) suspects: watch::Receiver<Suspects>,
     /// What clients are told to dial.
     pub(super) addresses: Vec<Multiaddr>,
+    /// Clients that came while there was nothing to be had.
+    pub(super) told_nothing: HashSet<PeerId>,
     /// Set when no more requests are taken; the task ends once all are answered.
     pub(super) stopping: watch::Receiver<bool>,
 }
@@ -69,6 +77,7 @@ enum Step {
     Event(NetworkEvent<PeerId>),
     Missed,
     Block,
+    Suspects,
     Tick,
     Stop,
 }
@@ -99,6 +108,7 @@ impl Server {
                     Ok(()) | Err(broadcast::error::RecvError::Lagged(_)) => Step::Block,
                     Err(broadcast::error::RecvError::Closed) => return,
                 },
+                Ok(()) = self.suspects.changed() => Step::Suspects,
                 _ = self.stopping.changed(), if !stopping => Step::Stop,
                 _ = ticks.tick() => Step::Tick,
             };
@@ -110,6 +120,7 @@ impl Server {
                 Step::Event(event) => self.on_event(&mut relay, event, now),
                 Step::Missed => self.look_around(&mut relay),
                 Step::Block => relay.block_came(),
+                Step::Suspects => relay.suspect(&self.suspects.borrow_and_update()),
                 Step::Stop => stopping = true,
                 Step::Tick => {
                     relay.tick(now);
@@ -143,7 +154,7 @@ impl Server {
         }
     }
 
-    fn on_event(&self, relay: &mut Relay<Id>, event: NetworkEvent<PeerId>, now: Instant) {
+    fn on_event(&mut self, relay: &mut Relay<Id>, event: NetworkEvent<PeerId>, now: Instant) {
         match event {
             NetworkEvent::PeerJoined(peer, info) => {
                 if self.network.peer(&peer).is_some_and(|peer| peer.dialled) {
@@ -151,6 +162,9 @@ impl Server {
                     self.offer(relay);
                 } else {
                     self.counters.joined.increment();
+                    if !*self.upstreams.serving.borrow() {
+                        self.told_nothing.insert(peer);
+                    }
                 }
             }
             NetworkEvent::PeerLeft(peer) => {
@@ -159,13 +173,14 @@ impl Server {
                     self.offer(relay);
                 }
                 relay.client_left(&peer);
+                self.told_nothing.remove(&peer);
             }
             NetworkEvent::DhtReady => {}
         }
     }
 
     /// Takes in who is there, after events were missed.
-    fn look_around(&self, relay: &mut Relay<Id>) {
+    fn look_around(&mut self, relay: &mut Relay<Id>) {
         let peers = self.network.peers();
         let upstreams: Vec<_> = peers.iter().filter(|peer| peer.dialled).collect();
         let gone: Vec<PeerId> = relay
@@ -185,8 +200,14 @@ impl Server {
     }
 
     /// Tells clients what there is now.
-    fn offer(&self, relay: &Relay<Id>) {
+    fn offer(&mut self, relay: &Relay<Id>) {
         let services = relay.services();
+        let connected = relay.connected();
+        self.upstreams.connected.send_if_modified(|known| {
+            let changed = *known != connected;
+            *known = connected;
+            changed
+        });
         self.network.set_offer(services, self.addresses.clone());
         let serving = services.contains(Services::ACCOUNTS_PROOF);
         self.upstreams.serving.send_if_modified(|known| {
@@ -194,6 +215,20 @@ impl Server {
             *known = serving;
             changed
         });
+        if serving && !self.told_nothing.is_empty() {
+            let clients = std::mem::take(&mut self.told_nothing);
+            tokio::spawn(send_away(Arc::clone(&self.network), clients));
+        }
+    }
+}
+
+/// Asks clients to come again: what a peer offers is told in the handshake, and those were told that
+/// it is nothing. Not all at once, for they do come again.
+async fn send_away(network: Arc<Network>, clients: HashSet<PeerId>) {
+    let pause = Duration::from_secs(1) / limits::INVITATIONS_PER_SECOND;
+    for client in clients {
+        network.disconnect(client).await;
+        tokio::time::sleep(pause).await;
     }
 }
 

@@ -48,6 +48,8 @@ pub struct UpstreamStats {
     pub peer: Option<PeerId>,
     /// Whether it is connected.
     pub connected: bool,
+    /// Whether it says something else of the chain than most of the others, and so is left alone.
+    pub suspect: bool,
     /// What it offers; nothing while it isn't connected.
     pub services: Services,
     /// Dials that failed, and connections that broke.

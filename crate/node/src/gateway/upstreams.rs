@@ -13,7 +13,7 @@ use pico_network::{Multiaddr, Network, PeerId, Services};
 use rand::RngExt;
 use tokio::sync::watch;
 
-use super::{limits, stats::UpstreamStats};
+use super::{heads::Suspects, limits, stats::UpstreamStats};
 
 /// What was counted of the requests to one peer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,6 +22,7 @@ pub(super) struct Tally {
     pub(super) errors: u64,
     pub(super) timeouts: u64,
     pub(super) in_flight: u64,
+    pub(super) suspect: bool,
 }
 
 #[derive(Debug)]
@@ -38,6 +39,10 @@ pub(super) struct Upstreams {
     tallies: Mutex<HashMap<PeerId, Tally>>,
     /// Whether one of them is connected.
     pub(super) serving: watch::Sender<bool>,
+    /// Those that are.
+    pub(super) connected: watch::Sender<Vec<PeerId>>,
+    /// Those of them that are not to be believed.
+    pub(super) suspects: watch::Sender<Suspects>,
 }
 
 impl Upstreams {
@@ -51,6 +56,8 @@ impl Upstreams {
             entries: Mutex::new(addresses.iter().map(entry).collect()),
             tallies: Mutex::default(),
             serving: watch::Sender::new(false),
+            connected: watch::Sender::default(),
+            suspects: watch::Sender::default(),
         }
     }
 
@@ -72,6 +79,7 @@ impl Upstreams {
                 address: entry.address.clone(),
                 peer: entry.peer,
                 connected: status.is_some(),
+                suspect: tally.suspect,
                 services: status
                     .as_ref()
                     .map_or(Services::empty(), |status| status.services),
@@ -86,7 +94,7 @@ impl Upstreams {
         self.entries.lock().iter().map(stats).collect()
     }
 
-    fn connected(&self, index: usize, peer: PeerId) {
+    fn found(&self, index: usize, peer: PeerId) {
         if let Some(entry) = self.entries.lock().get_mut(index) {
             entry.peer = Some(peer);
         }
@@ -120,7 +128,7 @@ pub(super) async fn hold(
         match network.dial(address.clone()).await {
             Ok(peer) => {
                 log::info!("upstream {address} is connected");
-                upstreams.connected(index, peer);
+                upstreams.found(index, peer);
                 let since = Instant::now();
                 until_gone(&network, peer).await;
                 if since.elapsed() >= limits::GOOD_CONNECTION {
@@ -136,7 +144,21 @@ pub(super) async fn hold(
         upstreams.failed(index);
         failures += 1;
         let pause = pause(failures, rand::rng().random());
-        tokio::time::sleep(pause).await;
+        rest(&upstreams, pause).await;
+    }
+}
+
+/// Waits for the pause to be over; not for long while there is no upstream at all.
+async fn rest(upstreams: &Upstreams, pause: Duration) {
+    let mut serving = upstreams.serving.subscribe();
+    let alone = async {
+        // An error would mean that nobody asks any more.
+        drop(serving.wait_for(|serving| !*serving).await);
+        tokio::time::sleep(pause.min(limits::REDIAL_ALONE)).await;
+    };
+    tokio::select! {
+        () = tokio::time::sleep(pause) => {}
+        () = alone => {}
     }
 }
 
