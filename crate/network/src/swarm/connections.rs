@@ -74,6 +74,12 @@ impl Task {
     // --- Coming and going -------------------------------------------------------------------------
 
     pub(super) fn on_connected(&mut self, peer: PeerId, id: ConnectionId, at: &ConnectedPoint) {
+        let leaving = self.state.peers.get(&peer);
+        if let Some(reason) = leaving.and_then(|peer| peer.reason.clone()) {
+            // Its connections are being closed, and this is one more.
+            self.swarm.close_connection(id);
+            return self.end_dial(id, DialError::Lost(reason));
+        }
         let address = address::without_peer_id(at.get_remote_address());
         if at.is_dialer() {
             self.state.pool.found(peer, &address);

@@ -11,5 +11,6 @@ mod common;
 mod encoding;
 mod interop;
 mod mesh;
+mod transports;
 mod webrtc;
 mod server;
