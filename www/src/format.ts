@@ -35,8 +35,8 @@ export const shortHash = (hash: string): string => (hash.length > 20 ? `${hash.s
 /** The end of a peer id: the beginning is the same for all. */
 export const shortId = (id: string): string => (id.length > 12 ? `…${id.slice(-8)}` : id);
 
-/** A multiaddr without its peer id, which stands beside it. */
-export const hostOf = (address: string): string => address.replace(/\/p2p\/.*$/, '');
+/** A multiaddr without its peer id, which stands beside it, and without the hash of a certificate, which says nothing. */
+export const hostOf = (address: string): string => address.replace(/\/(certhash|p2p)\/.*$/, '');
 
 /** `12:03:07.123`, local time. */
 export function clock(at: number): string {
