@@ -123,8 +123,12 @@ pub(crate) enum Event {
     },
     /// New contacts are in the book.
     NewContacts,
-    /// Discovery failed with this peer; all its connections are being closed.
-    Failed { peer: PeerId, error: DiscoveryError },
+    /// Discovery failed with this peer. This connection is being closed, or all of them.
+    Failed {
+        peer: PeerId,
+        connection: Option<ConnectionId>,
+        error: DiscoveryError,
+    },
 }
 
 /// The discovery protocol.
@@ -192,20 +196,27 @@ impl Behaviour {
                 None if sender == self.shared.identity.public().to_peer_id() => {}
                 None => {
                     self.unverified.retain(|(other, _)| *other != sender);
-                    self.fail(sender, DiscoveryError::ForgedContact);
+                    self.fail(sender, None, DiscoveryError::ForgedContact);
                 }
             }
         }
         new
     }
 
-    fn fail(&mut self, peer: PeerId, error: DiscoveryError) {
+    /// Gives up a connection, or the peer if it is malicious. Whoever has just come back has an old
+    /// connection that ends while the new one is fine.
+    fn fail(&mut self, peer: PeerId, connection: Option<ConnectionId>, error: DiscoveryError) {
+        let connection = connection.filter(|_| !error.is_malicious());
+        let closed = connection.map_or(CloseConnection::All, CloseConnection::One);
         // In this order: the reason must be known when the connections close.
-        self.events
-            .push_back(ToSwarm::GenerateEvent(Event::Failed { peer, error }));
+        self.events.push_back(ToSwarm::GenerateEvent(Event::Failed {
+            peer,
+            connection,
+            error,
+        }));
         self.events.push_back(ToSwarm::CloseConnection {
             peer_id: peer,
-            connection: CloseConnection::All,
+            connection: closed,
         });
     }
 }
@@ -274,7 +285,7 @@ impl NetworkBehaviour for Behaviour {
                     }));
             }
             Report::Contacts(contacts) => self.receive(peer, contacts),
-            Report::Failed(error) => self.fail(peer, error),
+            Report::Failed(error) => self.fail(peer, Some(connection), error),
         }
     }
 

@@ -28,6 +28,8 @@ pub(super) struct Connection {
     pub(super) address: Multiaddr,
     pub(super) dialled: bool,
     since: Instant,
+    /// Why it is being closed, if not with all others of its peer.
+    reason: Option<LeaveReason>,
 }
 
 /// Somebody we have connections with.
@@ -92,6 +94,7 @@ impl Task {
             address,
             dialled: at.is_dialer(),
             since: Instant::now(),
+            reason: None,
         };
         self.state.connections.insert(id, connection);
         self.state
@@ -198,7 +201,8 @@ impl Task {
         state.connections.remove(&id);
         let was_peer = state.established.remove(&id);
         let is_peer = !state.established.is_empty();
-        let reason = state.reason.clone().unwrap_or(LeaveReason::Closed(cause));
+        let reason = state.reason.clone().or(connection.reason);
+        let reason = reason.unwrap_or(LeaveReason::Closed(cause));
         if state.connections.is_empty() {
             self.state.peers.remove(&peer);
         }
@@ -230,6 +234,13 @@ impl Task {
         self.note_reason(peer, reason);
         if self.swarm.disconnect_peer_id(peer).is_err() {
             log::trace!("{peer} is not connected any more");
+        }
+    }
+
+    /// Remembers why one connection is being closed.
+    pub(super) fn note_reason_of(&mut self, id: ConnectionId, reason: LeaveReason) {
+        if let Some(connection) = self.state.connections.get_mut(&id) {
+            connection.reason.get_or_insert(reason);
         }
     }
 

@@ -79,9 +79,18 @@ impl Task {
                 }
             }
             BehaviourEvent::Gossip(event) => self.on_gossip_event(event),
-            BehaviourEvent::Ping(ping::Event { peer, result, .. }) => match result {
+            BehaviourEvent::Ping(ping::Event {
+                peer,
+                connection,
+                result,
+            }) => match result {
                 Ok(rtt) => self.hub.peers.set_rtt(&peer, rtt),
-                Err(failure) => self.drop_peer(peer, LeaveReason::Ping(failure.to_string())),
+                // It may have come back over another connection, and this is the one it left.
+                Err(failure) => {
+                    let reason = LeaveReason::Ping(failure.to_string());
+                    self.note_reason_of(connection, reason);
+                    self.swarm.close_connection(connection);
+                }
             },
             BehaviourEvent::Gate(never) => match never {},
             BehaviourEvent::Limits(never) => match never {},
@@ -100,7 +109,14 @@ impl Task {
             }
             DiscoveryEvent::NewContacts => self.wake_pool(),
             // The behaviour closes the connections itself; what is left is to remember why.
-            DiscoveryEvent::Failed { peer, error } => self.note_reason(peer, error.into()),
+            DiscoveryEvent::Failed {
+                peer,
+                connection,
+                error,
+            } => match connection {
+                Some(connection) => self.note_reason_of(connection, error.into()),
+                None => self.note_reason(peer, error.into()),
+            },
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::{StreamExt, future::join};
-use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
+use libp2p::{Multiaddr, PeerId, core::multihash::Multihash, multiaddr::Protocol};
 use pico_network::{
     Config, ConfigError, DialError, Network, NetworkNotice, NoticeStream, Transport, Transports,
 };
@@ -101,14 +101,10 @@ async fn when_one_fails_the_other_is_tried() {
     let gateway = gateway().await;
     // A port that is nobody's, and a certificate that is another's.
     let nowhere = of(gateway.peer, &NOWHERE.parse().unwrap());
-    let stranger = gateway
-        .webrtc
-        .to_string()
-        .replace("/certhash/uEi", "/certhash/uEiA");
-    let stranger = of(
-        gateway.peer,
-        &stranger[..stranger.len() - 1].parse().unwrap(),
-    );
+    let mut stranger = gateway.webrtc.clone();
+    stranger.pop();
+    let hash = Multihash::<64>::wrap(0x12, &[7; 32]).unwrap();
+    let stranger = of(gateway.peer, &stranger.with(Protocol::Certhash(hash)));
     for (seeds, expected) in [
         (
             [nowhere, of(gateway.peer, &gateway.webrtc)],
