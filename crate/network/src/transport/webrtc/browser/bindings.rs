@@ -61,6 +61,10 @@ extern "C" {
     /// Any event of the two.
     pub(super) type Event;
 
+    /// Its name.
+    #[wasm_bindgen(method, getter, js_name = type)]
+    pub(super) fn kind(this: &Event) -> String;
+
     /// Of a message.
     #[wasm_bindgen(method, getter)]
     pub(super) fn data(this: &Event) -> JsValue;

@@ -30,6 +30,9 @@ struct State {
     unread: Cell<usize>,
     /// Why nothing more is taken in.
     lost: Cell<Option<io::ErrorKind>>,
+    /// Whether the channel is closed, by the event: a browser's `readyState` says so before it has
+    /// handed out all messages.
+    closed: Cell<bool>,
     reader: Cell<Option<Waker>>,
     writer: Cell<Option<Waker>>,
 }
@@ -92,7 +95,11 @@ impl Channel {
             let (state, connection) = (Rc::clone(&state), Rc::downgrade(&connection));
             Closure::<dyn Fn(Event)>::new(move |event: Event| {
                 let data = event.data();
-                if let (false, Some(connection)) = (data.is_undefined(), connection.upgrade()) {
+                if data.is_undefined() {
+                    state
+                        .closed
+                        .set(state.closed.get() || event.kind() == "close");
+                } else if let Some(connection) = connection.upgrade() {
                     match data.dyn_into::<ArrayBuffer>() {
                         Ok(bytes) => state.take(Uint8Array::new(&bytes).to_vec(), &connection),
                         // Text, which nobody here sends.
@@ -141,7 +148,7 @@ impl DataChannel for Channel {
         if let Some(why) = state.lost.get() {
             return Poll::Ready(Some(Err(why.into())));
         }
-        if inner.channel.ready_state() == "closed" {
+        if state.closed.get() || inner.connection.is_down() {
             return Poll::Ready(None);
         }
         state.reader.set(Some(cx.waker().clone()));

@@ -84,6 +84,10 @@ impl Shared {
         self.wake();
     }
 
+    pub(super) fn is_down(&self) -> bool {
+        self.link.get() == Link::Down
+    }
+
     /// Whether there may be another channel.
     fn has_room(&self) -> bool {
         self.channels.get() < limits::MAX_WEBRTC_STREAMS
