@@ -28,6 +28,8 @@ pub struct Health {
 struct Upstream {
     address: String,
     connected: bool,
+    /// It says something else of the chain than most others, and is left alone.
+    suspect: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     peer_id: Option<String>,
     services: Vec<&'static str>,
@@ -51,6 +53,7 @@ impl Health {
         let upstreams = stats.upstreams.iter().map(|upstream| Upstream {
             address: upstream.address.to_string(),
             connected: upstream.connected,
+            suspect: upstream.suspect,
             peer_id: upstream.peer.map(|peer| peer.to_string()),
             services: names_of(upstream.services),
             failures: upstream.failures,

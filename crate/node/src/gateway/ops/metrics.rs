@@ -113,11 +113,16 @@ impl Snapshot {
                 .map(|upstream| Sample::of("upstream", &upstream.address, value(upstream)))
                 .collect()
         };
-        let gauges: [Column<UpstreamStats>; 2] = [
+        let gauges: [Column<UpstreamStats>; 3] = [
             (
                 "upstream_connected",
                 "Whether an upstream is connected",
                 |upstream| upstream.connected.into(),
+            ),
+            (
+                "upstream_suspect",
+                "Whether an upstream says something else of the chain than most others, and is left alone",
+                |upstream| upstream.suspect.into(),
             ),
             (
                 "upstream_in_flight",
