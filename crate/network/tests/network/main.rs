@@ -11,6 +11,6 @@ mod common;
 mod encoding;
 mod interop;
 mod mesh;
+mod server;
 mod transports;
 mod webrtc;
-mod server;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::common::{raw::*, *};
 use futures::{AsyncReadExt, AsyncWriteExt, Stream, StreamExt, future::join_all};
 use nimiq_network_interface::{
-    network::{MsgAcceptance, Network as _},
+    network::{MsgAcceptance, Network as NetworkInterface},
     peer_info::Services,
     request::{InboundRequestError, RequestCommon, RequestError, RequestSerialize, RequestType},
 };
@@ -219,7 +219,8 @@ async fn who_asks_and_does_not_read_is_left_without_answers() {
     }
     assert_eq!(refused, 8);
     assert_eq!(server.dropped().requests, 8);
-    is_served(&client(&address).await, &server).await;
+    let other = client(&address).await;
+    is_served(&other, &server).await;
     server.close().await;
 }
 
@@ -374,7 +375,9 @@ fn accept_all(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn news_of_those_who_were_dialled_go_to_all_and_of_others_nowhere() {
     let (upstream, upstream_address) = listening_pico(full()).await;
-    let _upstream_news = upstream.subscribe::<NewsTopic>().await.unwrap();
+    let _upstream_news = NetworkInterface::subscribe::<NewsTopic>(&*upstream)
+        .await
+        .unwrap();
     let (server, address) = server(|_| {}).await;
     let heard = server
         .subscribe_one_way::<NewsTopic>(Direction::FromDialled)
@@ -383,7 +386,9 @@ async fn news_of_those_who_were_dialled_go_to_all_and_of_others_nowhere() {
     let mut accepted = accept_all(&server, heard);
     server.dial(upstream_address).await.unwrap();
     let (liar, honest) = (client(&address).await, client(&address).await);
-    let mut told = honest.subscribe::<NewsTopic>().await.unwrap();
+    let mut told = NetworkInterface::subscribe::<NewsTopic>(&*honest)
+        .await
+        .unwrap();
     // The same message from the wrong side first doesn't keep it from coming from the right one.
     publish(&liar, "true 0").await;
     publish(&liar, "forged").await;
@@ -399,7 +404,9 @@ async fn news_of_those_who_were_dialled_go_to_all_and_of_others_nowhere() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn news_of_clients_go_to_those_who_were_dialled() {
     let (upstream, upstream_address) = listening_pico(full()).await;
-    let mut told = upstream.subscribe::<NewsTopic>().await.unwrap();
+    let mut told = NetworkInterface::subscribe::<NewsTopic>(&*upstream)
+        .await
+        .unwrap();
     let (server, address) = server(|_| {}).await;
     let heard = server
         .subscribe_one_way::<NewsTopic>(Direction::ToDialled)

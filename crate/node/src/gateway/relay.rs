@@ -171,14 +171,18 @@ impl<Id> Relay<Id> {
         let Kind {
             services, limit, ..
         } = types::ALL.get(kind)?;
-        let candidates = self.upstreams.iter().filter(|(peer, one)| {
-            one.connected && one.services.contains(*services) && !tried.contains(*peer)
-        });
-        // One that doesn't answer, has no room left, or is the one who asks, is better than none.
+        let candidates = self
+            .upstreams
+            .iter()
+            .filter(|(peer, one)| one.connected && !tried.contains(*peer));
+        // One that doesn't offer it, isn't believed, doesn't answer, has no room left, or is the one
+        // who asks, is better than none.
         let rank = |(peer, one): &(&PeerId, &Target)| {
             let window = one.windows.get(kind);
             let full = window.is_some_and(|window| !window.has_room(*limit, now));
-            let flaws = [*peer == client, one.suspect, one.is_suspended(now), full];
+            let lacks = !one.services.contains(*services);
+            let suspended = one.is_suspended(now);
+            let flaws = [*peer == client, lacks, one.suspect, suspended, full];
             (flaws, self.hasher.hash_one((client, peer)))
         };
         candidates.min_by_key(rank).map(|(peer, _)| *peer)

@@ -29,7 +29,7 @@ pub(super) struct Kind {
     pub(super) id: u16,
     /// What a node allows a peer in 10 s.
     pub(super) limit: u32,
-    /// What a peer must offer to be asked.
+    /// What a peer offers that can answer it in full. Others are asked if there are none.
     pub(super) services: Services,
     pub(super) keep: Keep,
     /// Whether the answer is a result in a result.
@@ -87,7 +87,7 @@ pub(super) static ALL: [Kind; KINDS] = [
     Kind::of::<RequestMissingBlocks>(Services::empty(), Keep::For(limits::KEEP), true),
     Kind::of::<RequestMacroChain>(Services::empty(), Keep::UntilBlock, true),
     Kind::of::<RequestTrieProof>(Services::ACCOUNTS_PROOF, Keep::UntilBlock, true),
-    Kind::of::<RequestTransactionsProof>(Services::empty(), Keep::UntilBlock, true),
+    Kind::of::<RequestTransactionsProof>(Services::TRANSACTION_INDEX, Keep::UntilBlock, true),
     Kind::of::<RequestTransactionReceiptsByAddress>(
         Services::TRANSACTION_INDEX,
         Keep::UntilBlock,
