@@ -451,6 +451,13 @@ pub const WEBRTC_SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 /// Longest datagram that is looked at, in bytes.
 pub const MAX_WEBRTC_DATAGRAM: usize = 2048;
 
+/// How long the other side may take to close a data channel that it has opened and that nobody here wants
+/// any more.
+pub const WEBRTC_LINGER: Duration = Duration::from_secs(30);
+
+/// Such channels of a connection; the oldest is closed by us.
+pub const MAX_WEBRTC_LINGERING: usize = 512;
+
 /// Bytes that wait to be read, of all streams of a connection, beyond which the connection is slowed
 /// down for [`WEBRTC_READER_PATIENCE`] each time something arrives.
 pub const WEBRTC_READ_BUFFER: usize = 256 * 1024;

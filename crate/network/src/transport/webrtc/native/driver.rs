@@ -2,7 +2,7 @@
 //! no I/O of its own.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     future::{Future, poll_fn},
     pin::Pin,
     sync::Arc,
@@ -53,6 +53,8 @@ pub(super) struct Driver {
     channels: HashMap<Key, ChannelId>,
     /// Channels whose next message doesn't fit yet.
     blocked: HashSet<Key>,
+    /// Channels of the other side that nobody here wants any more, and since when.
+    lingering: VecDeque<(Instant, ChannelId)>,
     /// Until when nothing is received, because nobody reads.
     paused: Option<Instant>,
     closing: bool,
@@ -75,6 +77,7 @@ impl Driver {
             keys: HashMap::from([(prepared.handshake, (HANDSHAKE, true))]),
             channels: HashMap::from([(HANDSHAKE, prepared.handshake)]),
             blocked: HashSet::new(),
+            lingering: VecDeque::new(),
             paused: None,
             closing: false,
             lost: None,
@@ -93,6 +96,7 @@ impl Driver {
         let mut timer = Box::pin(sleep(Duration::ZERO));
         loop {
             self.do_work();
+            self.end_lingering();
             let until = match self.drain().await {
                 Ok(until) => until,
                 Err(end) => return end,
@@ -237,6 +241,7 @@ impl Driver {
                     None => None,
                 };
                 if let Some(id) = slow.and_then(|key| self.channels.get(&key)) {
+                    // Who only writes would not see anything less.
                     self.rtc.direct_api().close_data_channel(*id);
                 }
             }
@@ -327,8 +332,41 @@ impl Driver {
             self.keys.remove(&id);
             self.channels.remove(&key);
             self.shared.closed(key, true);
-        } else {
+        } else if self.is_ours(id) {
             self.rtc.direct_api().close_data_channel(id);
+        } else {
+            self.linger(id);
+        }
+    }
+
+    fn is_ours(&self, id: ChannelId) -> bool {
+        self.keys.get(&id).is_some_and(|(_, ours)| *ours)
+    }
+
+    /// Leaves it to the other side to close a channel that it has opened. If we were the first, `str0m`
+    /// would close the number once more when the other side has done so as well, and by then that may be
+    /// in use for another channel: browsers take the lowest one that is free.
+    fn linger(&mut self, id: ChannelId) {
+        if self.lingering.len() >= limits::MAX_WEBRTC_LINGERING
+            && let Some((_, oldest)) = self.lingering.pop_front()
+            && self.keys.contains_key(&oldest)
+        {
+            self.rtc.direct_api().close_data_channel(oldest);
+        }
+        self.lingering.push_back((Instant::now(), id));
+    }
+
+    /// Closes what the other side has not closed for too long.
+    fn end_lingering(&mut self) {
+        while let Some((since, id)) = self.lingering.front().copied() {
+            let alive = self.keys.contains_key(&id);
+            if alive && since.elapsed() < limits::WEBRTC_LINGER {
+                break;
+            }
+            self.lingering.pop_front();
+            if alive {
+                self.rtc.direct_api().close_data_channel(id);
+            }
         }
     }
 }
