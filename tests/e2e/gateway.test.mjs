@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
+import { setTimeout as span } from 'node:timers/promises';
 
 import { root } from '../../scripts/lib/env.mjs';
 import { liars } from './adversary.mjs';
@@ -26,7 +27,7 @@ liars('a gateway whose only upstream lies', {
 /** Options of a client that goes through this gateway only. */
 const through = (gateway) => ({ peers: [gateway.websocket], minPeers: 1, desiredPeers: 1 });
 
-describe('proofs through a gateway', () => {
+describe('proofs through a gateway', { timeout: 120_000 }, () => {
     let shared;
     const suite = scope();
     before(async () => {
@@ -40,6 +41,8 @@ describe('proofs through a gateway', () => {
         test(title, async (t) => {
             const net = await devnet(t, { proofs: 'fixture', nodes: 1 });
             const gateway = await gatewayFor(t, net, options);
+            // Its own proofs are of use once it knows the blocks that they are of. There is no event for that.
+            while (options.proofs && (await gateway.health()).provenBlock === undefined) await span(100);
             const page = await openBlank(t, shared);
             const client = await createClient(page, { network: net.network, ...through(gateway), mode: 'light' });
             await client.until(is('zkp', { status: 'verified', peerId: gateway.peerId }), 'a proof that holds');
@@ -47,7 +50,6 @@ describe('proofs through a gateway', () => {
             await client.until(is('consensus', { state: 'established' }), 'consensus');
             const metrics = await gateway.metrics();
             assert.equal(metrics.value('requests_relayed_total', { type: 'zkp' }) > 0, relayed, metrics.text);
-            assert.ok(metrics.value('requests_answered_total', { type: 'zkp' }) > 0, metrics.text);
             assert.deepEqual(page.faults, []);
         });
     }
@@ -73,6 +75,7 @@ describe('a client through a gateway', () => {
 
     /** It is established, its head is of now, and it gets answers. */
     async function isWell({ page, client }) {
+        assert.equal((await client.call('ready', { timeoutMs: RECOVERY_MS })).error, undefined);
         await liveHeads(client, 3, RECOVERY_MS);
         const { consensus, head } = await client.state();
         assert.equal(consensus, 'established');
