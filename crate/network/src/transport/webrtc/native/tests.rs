@@ -2,6 +2,7 @@
 //! Two transports, without a swarm on top.
 
 mod floods;
+mod loss;
 
 use std::{future::poll_fn, time::Duration};
 
