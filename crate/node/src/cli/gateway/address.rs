@@ -60,21 +60,31 @@ impl FromStr for Announced {
                 Protocol::Ip4(_) | Protocol::Ip6(_) | Protocol::Dns4(_) | Protocol::Dns6(_),
                 Protocol::Tcp(_),
                 Protocol::Ws(_) | Protocol::Wss(_),
-                rest @ ..,
-            ] if matches!(rest, [] | [Protocol::P2p(_)]) => false,
+            ]
+            | [
+                Protocol::Ip4(_) | Protocol::Ip6(_) | Protocol::Dns4(_) | Protocol::Dns6(_),
+                Protocol::Tcp(_),
+                Protocol::Ws(_) | Protocol::Wss(_),
+                Protocol::P2p(_),
+            ] => false,
             [
                 Protocol::Ip4(_) | Protocol::Ip6(_),
                 Protocol::Udp(_),
                 Protocol::WebRTCDirect,
-                rest @ ..,
-            ] if matches!(
-                rest,
-                [] | [Protocol::Certhash(_) | Protocol::P2p(_)]
-                    | [Protocol::Certhash(_), Protocol::P2p(_)]
-            ) =>
-            {
-                true
-            }
+            ]
+            | [
+                Protocol::Ip4(_) | Protocol::Ip6(_),
+                Protocol::Udp(_),
+                Protocol::WebRTCDirect,
+                Protocol::Certhash(_) | Protocol::P2p(_),
+            ]
+            | [
+                Protocol::Ip4(_) | Protocol::Ip6(_),
+                Protocol::Udp(_),
+                Protocol::WebRTCDirect,
+                Protocol::Certhash(_),
+                Protocol::P2p(_),
+            ] => true,
             _ => return Err(ANNOUNCE_FORMS.to_owned()),
         };
         Ok(Self { address, is_webrtc })
