@@ -309,6 +309,11 @@ impl Shared {
             reader.wake();
         }
         state.unread += cost;
+        // Not everybody who will read has asked yet: having answered one ping, libp2p's handler doesn't
+        // look for the next before it is polled again, which on a byte stream anything that arrives does.
+        if let Some(watcher) = state.watcher.take() {
+            watcher.wake();
+        }
         if state.unread <= limits::MAX_WEBRTC_READ_BUFFER {
             return None;
         }
