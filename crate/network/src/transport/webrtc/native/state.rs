@@ -221,10 +221,13 @@ impl Shared {
         let Some(entry) = state.entries.get_mut(&key) else {
             return Next::Nothing;
         };
+        if entry.ended {
+            return Next::Nothing;
+        }
         if !opened {
             return Next::Open;
         }
-        if entry.ended || !entry.open {
+        if !entry.open {
             return Next::Nothing;
         }
         match entry.outgoing.pop_front() {
