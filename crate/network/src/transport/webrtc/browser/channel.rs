@@ -105,6 +105,9 @@ impl Channel {
                         // Text, which nobody here sends.
                         Err(_) => state.lose(io::ErrorKind::InvalidData, &connection),
                     }
+                    // Some protocols count on it that whatever arrives has the connection looked after,
+                    // as it is where one socket carries all streams: pings are answered by that.
+                    connection.wake();
                 }
                 state.wake();
             })
