@@ -136,7 +136,8 @@ pub const MIN_UPDATE_INTERVAL: Duration = Duration::from_secs(30);
 /// Updates that may arrive at once all the same: a page that slept reads several together.
 pub const UPDATE_BURST: u32 = 3;
 
-/// How long our acknowledgement waits for the peer's, to date our contact by the peer's own clock.
+/// How long our acknowledgement of a peer we have dialled waits for the peer's, to date our contact by
+/// the peer's own clock.
 pub const ACK_PATIENCE: Duration = Duration::from_millis(250);
 
 /// Our own contact is dated this far back: nodes silently ignore contacts from the future.

@@ -211,8 +211,14 @@ impl Handler {
                     limit: usize::from(limit).min(limits::MAX_CONTACTS_PER_UPDATE),
                     services,
                 });
-                self.ack_timer = Some(Box::pin(sleep(limits::ACK_PATIENCE)));
                 self.enter(DiscoveryState::Acknowledgement);
+                if self.dialled {
+                    self.ack_timer = Some(Box::pin(sleep(limits::ACK_PATIENCE)));
+                } else {
+                    // Of two that wait for each other none would gain, and who was dialled is a server
+                    // whose clock is right.
+                    self.acknowledge(None);
+                }
             }
             (
                 DiscoveryState::Acknowledgement,
