@@ -15,13 +15,15 @@ import { median, spread, table } from './stats.mjs';
 /** Processors that the gateway may use, where there are more. */
 const PROCESSORS = 2;
 /** Visits of a page by each transport. */
-const VISITS = 10;
+const VISITS = 6;
 /** Native connections by each. */
-const CONNECTIONS = 50;
+const CONNECTIONS = 20;
 /** How long 99 of 100 answers may take, in ms. */
 const LIMIT_MS = 100;
 /** Seconds of each step towards more clients, and of each attack; as long before and after it. */
-const STEP_S = 10;
+const STEP_S = 5;
+/** Clients of each step. */
+const STEPS = [100, 300, 1000, 2000, 3000, 4000];
 /** Clients that are measured while others attack. */
 const WELL_BEHAVED = 50;
 /** Of the most clients that it holds, how many stay for long. */
@@ -54,9 +56,7 @@ export async function measureGateway(minutes) {
         );
         const ramps = {};
         for (const [name, of] of [['websocket', ({ websocket }) => [websocket]], ['webrtc', ({ webrtc }) => [webrtc]], ['both', ({ websocket, webrtc }) => [websocket, webrtc]]]) {
-            ramps[name] = await step(`More and more clients: ${name}`, () =>
-                withGateway(devnet, (gateway) => load(gateway, of(gateway), 'ramp', '--hold', STEP_S, '--limit', LIMIT_MS)),
-            );
+            ramps[name] = await step(`More and more clients: ${name}`, () => withGateway(devnet, (gateway) => ramp(gateway, of(gateway))));
         }
         const clients = Math.max(10, Math.floor(best(ramps.both).clients * SOAK_SHARE));
         const every = Math.max(5, Math.round(minutes * 6));
@@ -115,6 +115,22 @@ function load(gateway, addresses, ...args) {
     });
 }
 
+/** More and more clients, until answers are late; a step that something else on the machine has disturbed is tried again. */
+async function ramp(gateway, addresses) {
+    const lines = [];
+    for (const clients of STEPS) {
+        let held;
+        for (let i = 0; i < 2 && !held; i++) {
+            lines.push(...(await load(gateway, addresses, 'soak', '--clients', clients, '--seconds', STEP_S, '--every', STEP_S)));
+            held = inTime(lines.at(-1));
+        }
+        if (!held) break;
+    }
+    return lines;
+}
+
+const inTime = ({ p99, failed, lost, refused }) => p99 !== null && p99 <= LIMIT_MS && !failed && !lost && !refused;
+
 async function attack(gateway, kind) {
     const lines = await load(gateway, [gateway.websocket, gateway.webrtc], 'attack', '--clients', WELL_BEHAVED, '--seconds', STEP_S, '--kind', kind);
     const [before, after] = lines.filter(({ is }) => is === 'step');
@@ -158,12 +174,8 @@ async function visit(devnet, address, transport) {
 
 const steps = (lines) => lines.filter(({ is }) => is === 'step').map((step) => ({ ...step, clients: step.websocket + step.webrtc }));
 
-/** The last step at which answers were in time. */
-function best(lines) {
-    const good = steps(lines).filter(({ p99, failed, lost, refused }) => p99 !== null && p99 <= LIMIT_MS && !failed && !lost && !refused);
-    if (!good.length) throw new Failure('answers are late with the fewest clients already');
-    return good.at(-1);
-}
+/** The last step at which answers were in time; the first one if there is none. */
+const best = (lines) => steps(lines).findLast(inTime) ?? steps(lines)[0];
 
 const ms = (value) => (value === null || value === undefined ? '–' : value < 10 ? `${value.toFixed(1)} ms` : `${Math.round(value)} ms`);
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
@@ -184,10 +196,10 @@ function report({ established, connected, ramps, soak, minutes, attacks, loadBef
     const idleOf = (lines) => lines.find(({ is }) => is === 'idle').resident;
     const rampRow = ([name, lines]) => {
         const at = best(lines);
-        const beyond = steps(lines).find(({ clients }) => clients > at.clients);
+        const beyond = steps(lines).findLast((step) => step !== at && !inTime(step));
         return [
             name === 'both' ? 'Half and half' : NAMES[name],
-            `${at.clients}`,
+            inTime(at) ? `${at.clients}` : `fewer than ${at.clients}`,
             ms(at.p50),
             ms(at.p99),
             at.resident ? `${((at.resident - idleOf(lines)) / at.clients / 1000).toFixed(0)} kB` : '–',
@@ -222,12 +234,12 @@ function report({ established, connected, ramps, soak, minutes, attacks, loadBef
         '',
         transports,
         '',
-        `Native clients that each ask for the head once a second and follow block headers, more of them every ${STEP_S} s, until 1 of 100 answers takes`,
-        `longer than ${LIMIT_MS} ms or one is missing. An answer’s time counts from when the request was due.`,
+        `Native clients that each ask for the head once a second and follow block headers, ${STEPS.join(', ')} of them for ${STEP_S} s each, until 1 of`,
+        `100 answers takes longer than ${LIMIT_MS} ms or one is missing, twice. An answer’s time counts from when the request was due.`,
         '',
         capacity,
         '',
-        `For ${minutes} minutes, half over each transport:`,
+        `For ${minutes} min, half over each transport:`,
         '',
         spans,
         '',
