@@ -378,6 +378,8 @@ fn binding_request(user: &str) -> io::Result<Vec<u8>> {
     attributes.extend(length(name.len()));
     attributes.extend(name.as_bytes());
     attributes.resize(attributes.len().next_multiple_of(4), 0);
+    // Its priority among others.
+    attributes.extend([0, 0x24, 0, 4, 0x6e, 0xff, 0xff, 0xff]);
     let mut message = vec![0, 1];
     // With the signature, which is an attribute, too.
     message.extend(length(attributes.len() + 24));
