@@ -405,6 +405,10 @@ pub const WEBRTC_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// the one expected, browsers try for half a minute.
 pub const WEBRTC_DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A client that was silent for so long may be gone, and another one have its port. Those who are there ask
+/// every 2 to 4 s whether we still want to hear them (ICE's consent checks).
+pub const WEBRTC_QUIET: Duration = Duration::from_secs(6);
+
 /// How long a browser's connection may be silent, by what the browser says, before it is given up.
 pub const WEBRTC_SILENCE: Duration = Duration::from_secs(3);
 

@@ -11,6 +11,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
     task::Poll,
+    time::Instant,
 };
 
 use futures::future::{Either, select};
@@ -58,6 +59,16 @@ struct Session {
     /// The first is the one that it began with.
     paths: Vec<SocketAddr>,
     authenticated: bool,
+    /// When the last datagram of it came.
+    heard: Instant,
+}
+
+impl Session {
+    /// Whether it may have to go if somebody else comes from its address. Anybody can pretend to come from
+    /// there, so it doesn't have to as long as it gives signs of life.
+    fn is_doubtful(&self) -> bool {
+        !self.authenticated || self.heard.elapsed() >= limits::WEBRTC_QUIET
+    }
 }
 
 /// The task of a socket.
@@ -158,6 +169,9 @@ impl Listener {
             if !self.is_other_client(id, bytes) {
                 return self.pass(id, from, bytes);
             }
+            if !self.sessions.get(&id).is_none_or(Session::is_doubtful) {
+                return;
+            }
             self.remove(id);
         }
         if stun::is_stun(bytes) {
@@ -167,21 +181,22 @@ impl Listener {
         }
     }
 
-    /// Whether somebody new comes from an address where somebody else has not got far.
+    /// Whether somebody new comes from an address where somebody else is, or was: a client that went
+    /// without a goodbye, and whose port another one has got since.
     fn is_other_client(&self, id: u64, bytes: &[u8]) -> bool {
         stun::is_stun(bytes)
             && self.sessions.get(&id).is_some_and(|session| {
-                !session.authenticated
-                    && stun::names_of(bytes, &self.context.crypto)
-                        .is_some_and(|names| names != session.names)
+                stun::names_of(bytes, &self.context.crypto)
+                    .is_some_and(|names| names != session.names)
             })
     }
 
     /// Hands a datagram to its connection. What doesn't fit is lost, as on any other way.
     fn pass(&mut self, id: u64, from: SocketAddr, bytes: &[u8]) {
-        let Some(session) = self.sessions.get(&id) else {
+        let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
+        session.heard = Instant::now();
         let datagram = Datagram {
             from,
             bytes: bytes.to_vec(),
@@ -252,6 +267,7 @@ impl Listener {
             names: names.clone(),
             paths: vec![from],
             authenticated: false,
+            heard: Instant::now(),
         };
         self.sessions.insert(id, session);
         self.by_address.insert(from, id);

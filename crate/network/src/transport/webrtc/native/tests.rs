@@ -3,6 +3,7 @@
 
 mod floods;
 mod loss;
+mod same_port;
 
 use std::{future::poll_fn, time::Duration};
 

@@ -14,7 +14,7 @@ async fn crowd(count: usize, server: SocketAddr) -> Vec<UdpSocket> {
     sockets
 }
 
-fn request(crypto: &CryptoProvider, names: &Names) -> Vec<u8> {
+pub(super) fn request(crypto: &CryptoProvider, names: &Names) -> Vec<u8> {
     let user = format!("{}:{}", names.server, names.client);
     let transaction = str0m::ice::TransId::new();
     let message = str0m::ice::StunMessage::binding_request(&user, transaction, true, 1, 1, true);
