@@ -1,7 +1,7 @@
 //! What is handed out: events of engine and network as one kind, and the state as one object. Field
 //! names and spellings are those of the public API.
 
-use pico_network::{NetworkNotice, PeerStatus, Services};
+use pico_network::{NetworkNotice, PeerStatus, service_names};
 use pico_sync::{BlockRef, ConsensusState, Outcome, Snapshot, SyncerKind, Trust};
 use serde::Serialize;
 
@@ -184,26 +184,7 @@ impl Peer {
             transport: status.transport.as_str(),
             rtt_ms: status.rtt.map(|rtt| rtt.as_secs_f64() * 1_000.0),
             outcome,
-            services: SERVICES
-                .iter()
-                .filter(|(service, _)| status.services.contains(*service))
-                .map(|(_, name)| *name)
-                .collect(),
+            services: service_names(status.services),
         }
     }
 }
-
-/// The services of the protocol by name.
-const SERVICES: [(Services, &str); 8] = [
-    (Services::FULL_BLOCKS, "full-blocks"),
-    (Services::HISTORY, "history"),
-    (Services::ACCOUNTS_PROOF, "accounts-proof"),
-    (Services::ACCOUNTS_CHUNKS, "accounts-chunks"),
-    (Services::MEMPOOL, "mempool"),
-    (Services::TRANSACTION_INDEX, "transaction-index"),
-    (Services::VALIDATOR, "validator"),
-    (
-        Services::PRE_GENESIS_TRANSACTIONS,
-        "pre-genesis-transactions",
-    ),
-];

@@ -52,7 +52,7 @@ pub use gossip::{Direction, GossipId};
 pub use handle::{Dropped, Network, NetworkNotice, NoticeStream};
 pub use libp2p::{Multiaddr, PeerId, identity::Keypair, request_response::InboundRequestId};
 pub use nimiq_network_interface::peer_info::Services;
-pub use peers::{PeerStatus, Transport, Transports};
+pub use peers::{PeerStatus, Transport, Transports, service_names};
 pub use saved::{SavedContacts, SavedError, identity_from_secret, new_identity, secret_of};
 #[cfg(not(target_family = "wasm"))]
 pub use server::{RawRequest, RawRequests, refusal};

@@ -78,6 +78,30 @@ impl Transports {
     }
 }
 
+/// The services of the protocol by name.
+const SERVICES: [(Services, &str); 8] = [
+    (Services::FULL_BLOCKS, "full-blocks"),
+    (Services::HISTORY, "history"),
+    (Services::ACCOUNTS_PROOF, "accounts-proof"),
+    (Services::ACCOUNTS_CHUNKS, "accounts-chunks"),
+    (Services::MEMPOOL, "mempool"),
+    (Services::TRANSACTION_INDEX, "transaction-index"),
+    (Services::VALIDATOR, "validator"),
+    (
+        Services::PRE_GENESIS_TRANSACTIONS,
+        "pre-genesis-transactions",
+    ),
+];
+
+/// The names of services, as they are used in the public API.
+pub fn service_names(services: Services) -> Vec<&'static str> {
+    SERVICES
+        .iter()
+        .filter(|(service, _)| services.contains(*service))
+        .map(|(_, name)| *name)
+        .collect()
+}
+
 /// One connected peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerStatus {

@@ -1,6 +1,6 @@
 //! Whether a gateway does its work, as JSON: for load balancers, and for people.
 
-use pico_network::{Multiaddr, PeerId, Services};
+use pico_network::{Multiaddr, PeerId, service_names};
 use serde::Serialize;
 
 use super::http::Page;
@@ -55,7 +55,7 @@ impl Health {
             connected: upstream.connected,
             suspect: upstream.suspect,
             peer_id: upstream.peer.map(|peer| peer.to_string()),
-            services: names_of(upstream.services),
+            services: service_names(upstream.services),
             failures: upstream.failures,
         });
         let upstreams: Vec<Upstream> = upstreams.collect();
@@ -85,27 +85,4 @@ pub fn health(health: &Health) -> Page {
         // Text and numbers always have a form in JSON.
         body: serde_json::to_string(health).unwrap_or_default() + "\n",
     }
-}
-
-/// The services of the protocol by name.
-const SERVICES: [(Services, &str); 8] = [
-    (Services::FULL_BLOCKS, "full-blocks"),
-    (Services::HISTORY, "history"),
-    (Services::ACCOUNTS_PROOF, "accounts-proof"),
-    (Services::ACCOUNTS_CHUNKS, "accounts-chunks"),
-    (Services::MEMPOOL, "mempool"),
-    (Services::TRANSACTION_INDEX, "transaction-index"),
-    (Services::VALIDATOR, "validator"),
-    (
-        Services::PRE_GENESIS_TRANSACTIONS,
-        "pre-genesis-transactions",
-    ),
-];
-
-fn names_of(services: Services) -> Vec<&'static str> {
-    SERVICES
-        .iter()
-        .filter(|(service, _)| services.contains(*service))
-        .map(|(_, name)| *name)
-        .collect()
 }
