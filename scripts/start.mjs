@@ -8,6 +8,7 @@
 //       --epochs N          prefilled epochs (default: those of the fixture, else 3)
 //       --nodes N           honest nodes (default 3)
 //       --no-gateway        without the gateway, by which the page reaches the nodes over WebRTC, too
+//       --no-build          with the node and the package as they were built last; the page is built
 //       --port N            of the page (default: any free one)
 //       --timeout S         of --headless, from opening the page (default 60)
 
@@ -41,8 +42,11 @@ main(async () => {
     };
     endOnSignals(end, options.headless ? undefined : 0);
 
-    await setup('build', 'node', ...(options.headless ? ['browser'] : []));
-    await build();
+    if (options.build) {
+        await setup('build', 'node', ...(options.headless ? ['browser'] : []));
+        await build();
+    }
+    await step('Building the page', buildPage);
     try {
         const adversary = options.adversary ? ` and a liar (${options.adversary})` : '';
         const chain = options.epochs ? `${options.epochs} epochs prefilled` : 'with the chain of the fixture';
@@ -98,6 +102,7 @@ function parse(argv) {
                 epochs: { type: 'string' },
                 nodes: { type: 'string', default: '3' },
                 'no-gateway': { type: 'boolean', default: false },
+                'no-build': { type: 'boolean', default: false },
                 port: { type: 'string', default: '0' },
                 timeout: { type: 'string', default: '60' },
             },
@@ -114,6 +119,7 @@ function parse(argv) {
         epochs: values.epochs === undefined ? undefined : number('epochs', values.epochs, 1, 1000),
         nodes: number('nodes', values.nodes, 1, 20),
         gateway: !values['no-gateway'],
+        build: !values['no-build'],
         port: number('port', values.port, 0, 65535),
         timeoutMs: number('timeout', values.timeout, 1, 3600) * 1000,
     };
@@ -126,7 +132,6 @@ async function build() {
         step('Building the Nimiq node (the first time takes some minutes)', buildNode),
     ]);
     for (const { reason } of [wasm, node]) if (reason) throw reason;
-    await step('Building the page', buildPage);
 }
 
 /** Opens the page and prints its client's events until enough live heads were seen. */
