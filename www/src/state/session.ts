@@ -1,8 +1,8 @@
 // One client and what is known of it: everything the page shows, and nothing of how it looks.
 
-import { PicoSyncClient, type ClientOptions, type ClientState, type SyncEvent } from 'pico-sync-client';
+import type { ClientOptions, ClientState, PicoSyncClient, SyncEvent } from 'pico-sync-client';
 
-import type { ZkpEvent } from './format.js';
+import type { ZkpEvent } from '../lib/format.js';
 
 export type PeerRow = {
     peerId: string;
@@ -55,6 +55,8 @@ export class Session {
     /** Creates the client and follows it to its end; failures end up in `error`. */
     async run(options: ClientOptions): Promise<void> {
         try {
+            // Not before it is needed: the page is there before the wasm is.
+            const { PicoSyncClient } = await import('pico-sync-client');
             const client = await PicoSyncClient.create(options);
             if (this.#closed) return await client.close();
             this.#client = client;
@@ -65,6 +67,11 @@ export class Session {
             this.error = error;
         }
         this.refresh();
+    }
+
+    /** The client, while it can be asked. */
+    get client(): PicoSyncClient | undefined {
+        return this.running ? this.#client : undefined;
     }
 
     get running(): boolean {
