@@ -8,7 +8,7 @@
 
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { parseArgs } from 'node:util';
 import { brotliCompressSync, constants } from 'node:zlib';
 
@@ -64,10 +64,10 @@ function remappedPaths() {
 
 /** `core_bg.wasm`, the glue as a factory, and the typings of both. */
 async function core(wasm, out, dev) {
-    const outputs = ['core.js', 'core.d.ts', 'types.d.ts', 'core_bg.wasm'].map((name) => join(out, name));
+    const outputs = ['core.js', 'core.js.map', 'core.d.ts', 'types.d.ts', 'core_bg.wasm'].map((name) => join(out, name));
     await unlessFresh(out, 'core', [wasm, ...MAKERS], outputs, dev ? 'dev' : 'small', async () => {
         const glue = await bind(wasm, 'core', out, dev);
-        writeFileSync(join(out, 'core.js'), await minified(glue.code));
+        await minified(glue.code, join(out, 'core.js'));
         const types = typings(glue.declarations);
         writeFileSync(join(out, 'core.d.ts'), types.core);
         writeFileSync(join(out, 'types.d.ts'), types.public);
@@ -119,7 +119,7 @@ async function wrapper(out) {
     const made = [...['core.d.ts', 'types.d.ts'].map((name) => join(out, name)), ...['js', 'd.ts'].map((ending) => join(scratch(out), `${WALLET_GLUE}.${ending}`))];
     const inputs = [...files(source), ...made, ...keys.map((name) => join(KEYS, name)), join(root, 'scripts/build.mjs')];
     const shippedKeys = networks.map((network) => `keys/${network}.js`);
-    const outputs = [...ENTRIES.map((name) => `${name}.js`), 'index.d.ts', 'wallet.d.ts', ...shippedKeys].map((name) => join(out, name));
+    const outputs = [...ENTRIES.flatMap((name) => [`${name}.js`, `${name}.js.map`]), 'index.d.ts', 'wallet.d.ts', ...shippedKeys].map((name) => join(out, name));
     await unlessFresh(out, 'wrapper', inputs, outputs, '', async () => {
         writeKeys(out, networks);
         await step('Checking the types of the wrapper', async () => {
@@ -187,26 +187,35 @@ async function bundle(input, file, generated) {
         treeshake: true,
     });
     try {
-        await build.write({ file, format: 'esm', minify: true, sourcemap: false, comments: false });
+        await build.write({ file, format: 'esm', minify: true, comments: false, ...sourceMap });
     } finally {
         await build.close();
     }
 }
 
-/** `code` without what only people need. */
-async function minified(code) {
-    const id = '\0core';
+/** Writes `code` to `file`, without what only people need. */
+async function minified(code, file) {
+    const id = basename(file);
     const build = await rolldown({
         input: id,
-        plugins: [{ name: 'text', resolveId: (name) => (name === id ? id : undefined), load: (name) => (name === id ? code : undefined) }],
+        plugins: [{ name: 'text', resolveId: (name) => (name === id ? join(dirname(file), id) : undefined), load: () => code }],
     });
     try {
-        const { output } = await build.generate({ format: 'esm', minify: true });
-        return output[0].code;
+        await build.write({ file, format: 'esm', minify: true, ...sourceMap });
     } finally {
         await build.close();
     }
 }
+
+/** Maps that hold the sources themselves, as those are not shipped, under names that tell nothing of this machine. */
+const sourceMap = {
+    sourcemap: true,
+    sourcemapPathTransform: (source, map) => {
+        const file = resolve(dirname(map), source);
+        const ours = relative(join(root, 'package'), file);
+        return ours.startsWith('..') ? `../generated/${basename(file)}` : `../${ours.replaceAll(sep, '/')}`;
+    },
+};
 
 /** Does `work` unless the outputs were made from the same inputs in the same way. */
 async function unlessFresh(out, name, inputs, outputs, how, work) {

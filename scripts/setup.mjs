@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { Failure, capture, env, main, root, run, say, start, step, which } from './lib/env.mjs';
+import { restoreReadme } from './lib/pack.mjs';
 import { atLeast, lockedVersion, rustVersion } from './lib/toml.mjs';
 
 const WASM = 'wasm32-unknown-unknown';
@@ -33,6 +34,7 @@ export async function setup(...goals) {
     }
     const wanted = goals.length ? goals : Object.keys(GOALS);
     nodeVersion();
+    if (restoreReadme()) say('  README.md is the repository’s again: a pack had been interrupted');
     for (const check of new Set(wanted.flatMap((goal) => GOALS[goal]))) await check();
 }
 
@@ -88,7 +90,7 @@ async function npmPackages() {
         path && (installed[path] ? installed[path].integrity !== wanted.integrity : !wanted.optional);
     const stray = Object.keys(installed).some((path) => !lock[path]);
     if (!stray && !Object.entries(lock).some(differs)) return;
-    await step('Installing npm packages', () => run('npm', ['ci'], { quiet: true }));
+    await step('Installing npm packages', () => run('npm', ['ci', '--ignore-scripts'], { quiet: true }));
 }
 
 async function wasmBindgen() {
