@@ -10,6 +10,7 @@ import { cargo } from './lib/cargo.mjs';
 import { buildNode } from './lib/devnet.mjs';
 import { Failure, bold, dim, elapsed, green, main, red, root, run, say } from './lib/env.mjs';
 import { buildPage } from './lib/page.mjs';
+import { checkPackage } from './lib/publish.mjs';
 import { runTests } from './lib/run-tests.mjs';
 import { compressed } from './serve.mjs';
 import { setup } from './setup.mjs';
@@ -31,6 +32,7 @@ const STAGES = {
     format: ['Rust is formatted', () => run('cargo', ['fmt', '--all', '--check'])],
     package: ['The npm package builds', () => run(process.execPath, ['scripts/build.mjs'], { label: 'package' })],
     size: ['The package is small enough', checkSize],
+    publish: ['The package can be published', checkPackage],
     types: ['The typings fit the contract, and the page fits the typings', checkTypes],
     page: ['The page builds', buildPage],
     node: ['The node builds', buildNode],
