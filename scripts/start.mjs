@@ -19,6 +19,7 @@ import { ADVERSARIES_WITH_FALLBACK, DEFAULT_ADVERSARY, buildNode, peerIdOf, star
 import { Failure, bold, dim, elapsed, endOnSignals, main, run, say, step } from './lib/env.mjs';
 import { startGateway } from './lib/gateway.mjs';
 import { buildPage, pageDir } from './lib/page.mjs';
+import { playground } from './lib/playground.mjs';
 import { serve } from './serve.mjs';
 import { setup } from './setup.mjs';
 
@@ -56,8 +57,7 @@ main(async () => {
         const alone = devnet.liars.length > 0;
         if (options.gateway && !alone) gateway = await step('Starting a gateway', () => startGateway({ upstreams: devnet.nodes, network: devnet.network }));
         const peers = alone ? devnet.liars : devnet.addresses.concat(gateway?.webrtc ?? []);
-        const { network, verifyingKey } = devnet;
-        server = await serve({ mounts: { '/': pageDir, '/devnet.json': () => ({ network, peers, verifyingKey }) }, port: options.port });
+        server = await serve({ mounts: { '/': pageDir, ...playground(devnet, { peers }) }, port: options.port });
         const died = Promise.race([devnet.exited, ...(gateway ? [gateway.exited] : [])]).then((message) => {
             throw new Failure(message);
         });

@@ -41,6 +41,8 @@ export function buildNode() {
  * - `history`: `{ address, transactions }` of the other account in the prefilled transactions, if there are any;
  * - `pay(recipient, luna)`: sends from the funded account, resolves with the hash of the transaction, which is in one
  *   of the next blocks;
+ * - `startLiar(kind)`: adds a lying peer while the others run, and resolves with its address; if one of that kind runs, with
+ *   that one's. It tells lies of `DEFAULT_ADVERSARY` unless told otherwise. `stopLiar()`: ends it, whoever started it;
  * - `stopNodes()`, `startNodes()`: all peers go at once, and come back with the same addresses, identities and chain;
  * - `stop()`, and `exited`, which resolves with a message should it end by itself.
  */
@@ -127,6 +129,8 @@ export async function startDevnet({
             pid: child.pid,
             exited,
             pay: async (recipient, luna) => (await tell({ do: 'pay', recipient, value: Number(luna) })).hash,
+            startLiar: async (kind = DEFAULT_ADVERSARY) => (await tell({ do: 'start-liar', kind })).address,
+            stopLiar: async () => void (await tell({ do: 'stop-liar' })),
             stopNodes: async () => void (await tell({ do: 'stop-nodes' })),
             startNodes: async () => void (await tell({ do: 'start-nodes' })),
             stop,

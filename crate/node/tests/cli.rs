@@ -319,8 +319,18 @@ fn it_takes_commands() {
             "failed",
         ),
         (json!({ "do": "pay", "recipient": account }), "failed"),
+        (json!({ "do": "start-liar" }), "liar-started"),
+        (
+            json!({ "do": "start-liar", "kind": "conflicting-election" }),
+            "liar-started",
+        ),
+        (json!({ "do": "start-liar", "kind": "honest" }), "failed"),
+        (json!({ "do": "stop-liar" }), "liar-stopped"),
+        (json!({ "do": "stop-liar" }), "liar-stopped"),
+        (json!({ "do": "start-liar", "kind": "nice" }), "failed"),
         (json!({ "do": "stop-nodes" }), "nodes-stopped"),
         (json!({ "do": "stop-nodes" }), "nodes-stopped"),
+        (json!({ "do": "start-liar" }), "failed"),
         (
             json!({ "do": "pay", "recipient": account, "value": 5 }),
             "failed",
@@ -334,6 +344,10 @@ fn it_takes_commands() {
         match event {
             "paid" => assert_eq!(answer["hash"].as_str().unwrap().len(), 64),
             "failed" => assert!(!answer["reason"].as_str().unwrap().is_empty()),
+            "liar-started" => {
+                let address = answer["address"].as_str().unwrap();
+                assert!(address.contains("/ws/p2p/12D3KooW"), "{address}");
+            }
             "nodes-started" => assert!(answer["head"].as_u64() > ready["head"].as_u64()),
             _ => {}
         }

@@ -409,3 +409,77 @@ async fn all_peers_can_go_and_come_back() {
     within(20, "going on", devnet.nodes()[1].reached(next)).await;
     devnet.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_liar_can_come_and_go() {
+    let config = DevnetConfig {
+        nodes: 2,
+        ..fast(DevnetConfig::default())
+    };
+    let mut devnet = Devnet::start(config, Interrupt::default(), |_| {})
+        .await
+        .unwrap();
+    let honest = devnet.addresses();
+    // What it takes to tell these is not there.
+    match devnet.start_liar(Lie::StaleHead).await {
+        Err(NodeError::NoLiar(_)) => {}
+        other => panic!("{other:?}"),
+    }
+    match devnet.start_liar("bad-proof".parse().unwrap()).await {
+        Err(NodeError::NoProofs(_)) => {}
+        other => panic!("{other:?}"),
+    }
+    assert!(devnet.liar().is_none());
+
+    // A liar is there once, however often it is asked for.
+    let lie = || Lie::ConflictingElection;
+    let first = devnet.start_liar(lie()).await.unwrap().address().clone();
+    assert_eq!(devnet.start_liar(lie()).await.unwrap().address(), &first);
+    match devnet.start_liar(Lie::Honest).await {
+        Err(NodeError::NoLiar(reason)) => assert!(reason.contains("conflicting-election")),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(
+        devnet.addresses(),
+        [honest.as_slice(), std::slice::from_ref(&first)].concat()
+    );
+
+    // It is a peer among others, and contradicts them.
+    let election = devnet.nodes()[0].blockchain().read().election_head_hash();
+    assert_ne!(devnet.liar().unwrap().claims().1, election);
+    let prober = Prober::connect(&first).await;
+    assert!(prober.services.contains(Services::HISTORY));
+    let mut events = prober.network.subscribe_events();
+    let next = devnet.nodes()[0].height() + 2;
+    within(20, "going on", devnet.nodes()[1].reached(next)).await;
+
+    // With the others it goes, and comes back as the same.
+    devnet.stop_nodes().await;
+    within(20, "closing", async {
+        while !matches!(events.next().await, Some(Ok(NetworkEvent::PeerLeft(_)))) {}
+    })
+    .await;
+    match devnet.start_liar(lie()).await {
+        Err(NodeError::NoLiar(_)) => {}
+        other => panic!("{other:?}"),
+    }
+    within(20, "starting", devnet.start_nodes()).await.unwrap();
+    assert_eq!(devnet.liar().unwrap().address(), &first);
+
+    // On its own it goes for good; the next one is another, and may tell something else.
+    within(5, "stopping", devnet.stop_liar()).await;
+    within(5, "stopping again", devnet.stop_liar()).await;
+    assert_eq!(devnet.addresses(), honest);
+    let second = devnet.start_liar(Lie::Honest).await.unwrap();
+    assert_ne!(second.address(), &first);
+    let peer = second.peer_id();
+    assert_eq!(
+        Prober::connect(devnet.addresses().last().unwrap())
+            .await
+            .peer,
+        peer
+    );
+    let next = devnet.nodes()[0].height() + 2;
+    within(20, "going on", devnet.nodes()[1].reached(next)).await;
+    devnet.stop().await;
+}

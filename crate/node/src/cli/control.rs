@@ -10,7 +10,10 @@ use std::{
 
 use nimiq_keys::Address;
 use nimiq_primitives::coin::Coin;
-use pico_node::devnet::Devnet;
+use pico_node::{
+    devnet::Devnet,
+    liar::{Lie, UnknownLie},
+};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -34,6 +37,10 @@ enum Command {
     StartNodes,
     /// Sends coins from the funded account, in Luna.
     Pay { recipient: String, value: u64 },
+    /// Adds a peer that lies, or tells of the one that runs.
+    StartLiar { kind: Option<String> },
+    /// Ends it.
+    StopLiar,
 }
 
 #[derive(Debug, Serialize)]
@@ -46,6 +53,10 @@ enum Answer {
     Paid {
         hash: String,
     },
+    LiarStarted {
+        address: String,
+    },
+    LiarStopped,
     /// It wasn't done.
     Failed {
         reason: String,
@@ -92,6 +103,25 @@ async fn execute(devnet: &mut Devnet, line: &str) -> Result<Answer, String> {
             Ok(Answer::Paid {
                 hash: hash.to_hex(),
             })
+        }
+        Command::StartLiar { kind } => {
+            let lie = match kind {
+                Some(kind) => kind
+                    .parse()
+                    .map_err(|error: UnknownLie| error.to_string())?,
+                None => Lie::ConflictingElection,
+            };
+            let liar = devnet
+                .start_liar(lie)
+                .await
+                .map_err(|error| error.to_string())?;
+            Ok(Answer::LiarStarted {
+                address: liar.address().to_string(),
+            })
+        }
+        Command::StopLiar => {
+            devnet.stop_liar().await;
+            Ok(Answer::LiarStopped)
         }
     }
 }

@@ -69,7 +69,8 @@ pub(super) struct DevnetArgs {
     #[arg(long)]
     json: bool,
     /// Takes commands on stdin, one JSON object a line, and answers each on stdout:
-    /// {"do":"stop-nodes"}, {"do":"start-nodes"} and {"do":"pay","recipient":ADDRESS,"value":LUNA}
+    /// {"do":"stop-nodes"}, {"do":"start-nodes"}, {"do":"pay","recipient":ADDRESS,"value":LUNA},
+    /// {"do":"start-liar","kind":KIND}, with the kinds of --adversary, and {"do":"stop-liar"}
     #[arg(long, requires = "json")]
     control: bool,
     /// Ends when the process that started it does

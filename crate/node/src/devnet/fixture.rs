@@ -11,6 +11,7 @@ use nimiq_serde::Deserialize;
 use super::DevnetConfig;
 use crate::{
     chain::{ELECTIONS_FILE, Folder, PROOFS_FOLDER},
+    liar::{LiarConfig, Lie},
     node::NodeError,
     proofs::{ProofSource, ProofStore, SimulatedProofs},
 };
@@ -34,8 +35,8 @@ pub(super) struct ServedProofs {
     pub(super) source: Option<Arc<dyn ProofSource>>,
     /// The file with their verifying key, if it was made here.
     pub(super) key: Option<PathBuf>,
-    /// The folder that it is in.
-    pub(super) folder: Option<Folder>,
+    /// Keeps the folder that it is in.
+    _folder: Option<Folder>,
 }
 
 impl ServedProofs {
@@ -55,12 +56,19 @@ impl ServedProofs {
                 Ok(Self {
                     source: Some(Arc::new(proofs)),
                     key: Some(path),
-                    folder: Some(folder),
+                    _folder: Some(folder),
                 })
             }
             (None, Some(fixture)) => Ok(stored(&fixture.join(PROOFS_FOLDER))),
             (None, None) => Ok(Self::default()),
         }
+    }
+
+    /// How to start a liar that knows of these, and is yet to be told of its peers.
+    pub(super) fn liar(&self, lie: Lie) -> LiarConfig {
+        let mut config = LiarConfig::new(lie, Vec::new());
+        config.proofs.clone_from(&self.source);
+        config
     }
 }
 

@@ -5,8 +5,10 @@
 //! it over the network like any node does. A peer that lies can be added, see the module `liar`. All of
 //! it can be stopped and started again, as after a crash of every node at once.
 //!
-//! What is on the chain at the start is the business of the module `prefill`.
+//! What is on the chain at the start is the business of the module `prefill`, and a liar that comes
+//! and goes meanwhile that of the module `adversary`.
 
+mod adversary;
 mod fixture;
 mod prefill;
 
@@ -32,7 +34,7 @@ use self::{
     prefill::{Prefill, history_account},
 };
 use crate::{
-    chain::{ChainData, Fixture, Folder, Payer, init_policy},
+    chain::{ChainData, Fixture, Payer, init_policy},
     liar::{Liar, LiarConfig, Lie},
     node::{
         BlockTime, Node, NodeConfig, NodeError, Role, local_address, probe_port,
@@ -193,8 +195,8 @@ pub struct Devnet {
     plan: Plan,
     nodes: Vec<Node>,
     liar: Option<Liar>,
-    /// Keeps the file with the verifying key.
-    _key: Option<Folder>,
+    /// What all peers serve, and the file with its verifying key.
+    proofs: ServedProofs,
 }
 
 #[derive(Debug)]
@@ -273,15 +275,13 @@ impl Devnet {
                 // It tells what it wants of the chain the validator makes.
                 None => plan.nodes[0].1.clone(),
             };
-            let mut liar = LiarConfig::new(lie, Vec::new());
-            liar.proofs.clone_from(&served.source);
-            plan.liar = Some((liar, chain));
+            plan.liar = Some((served.liar(lie), chain));
         }
         let mut devnet = Self {
             plan,
             nodes: Vec::new(),
             liar: None,
-            _key: served.folder,
+            proofs: served,
         };
         devnet.start_peers(&interrupt, &*report).await?;
         let head = devnet.nodes[0].height();
@@ -293,7 +293,7 @@ impl Devnet {
                 address: history_account().address().to_user_friendly_address(),
                 transactions: config.transactions,
             }),
-            verifying_key: served.key,
+            verifying_key: devnet.proofs.key.clone(),
         });
         Ok(devnet)
     }
@@ -345,20 +345,13 @@ impl Devnet {
             })??;
 
         // The liar comes last, so that the honest nodes need not get past it.
-        if let Some((config, chain)) = &mut self.plan.liar {
-            config.seeds = self
-                .nodes
-                .iter()
-                .map(|node| node.address().clone())
-                .collect();
-            let liar = Liar::start(config.clone(), chain.clone()).await?;
-            config.listen = without_peer_id(liar.address());
+        self.launch_liar().await?;
+        if let Some(liar) = &self.liar {
             report(DevnetEvent::Node {
                 index: self.nodes.len(),
                 role: NodeRole::Liar,
                 address: liar.address().to_string(),
             });
-            self.liar = Some(liar);
         }
         Ok(())
     }
@@ -411,11 +404,6 @@ impl Devnet {
     /// The honest nodes; the first is the validator. None while they are stopped.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
-    }
-
-    /// The lying peer, if there is one.
-    pub fn liar(&self) -> Option<&Liar> {
-        self.liar.as_ref()
     }
 
     /// Addresses of all peers, the liar's last.

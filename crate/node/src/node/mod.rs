@@ -116,6 +116,9 @@ pub enum NodeError {
     /// There are no proofs that an adversary could lie about.
     #[error("there are no proofs that a peer could lie about: {0}")]
     NoProofs(Lie),
+    /// A lying peer can't be started, for this reason.
+    #[error("no liar can be started: {0}")]
+    NoLiar(String),
     /// The fixture is not of the chain that this program makes.
     #[error("the fixture is of another chain; make it again with `pico-node fixture`")]
     OtherFixture,
