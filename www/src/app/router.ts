@@ -8,7 +8,7 @@ export type Route =
     | { view: 'account' | 'send' | 'receive' | 'stake'; address: string };
 
 const hash = signal(location.hash);
-addEventListener('hashchange', () => (hash.value = location.hash));
+addEventListener('hashchange', show);
 
 /** What is shown. */
 export const route = computed<Route>(() => parse(hash.value));
@@ -17,7 +17,21 @@ export const route = computed<Route>(() => parse(hash.value));
 export function go(path: string, { replace = false } = {}): void {
     if (replace) history.replaceState(null, '', `#${path}`);
     else history.pushState(null, '', `#${path}`);
-    hash.value = location.hash;
+    show();
+}
+
+/** Draws what the address names, with a short cross-fade where the browser has one. */
+function show(): void {
+    if (hash.peek() === location.hash) return;
+    const from = parse(hash.peek());
+    const update = () => {
+        hash.value = location.hash;
+        // A new view is read from its beginning. Where one goes back, the browser puts it where it was.
+        if (parse(location.hash).view !== from.view) scrollTo(0, 0);
+    };
+    if (!document.startViewTransition || document.hidden || matchMedia('(prefers-reduced-motion: reduce)').matches) return update();
+    // One that is cut short by the next has nothing to say.
+    document.startViewTransition(update).ready.catch(() => {});
 }
 
 /** The route that a hash names. */

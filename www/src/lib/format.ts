@@ -29,6 +29,22 @@ export function age(timestamp: number, now = Date.now()): string {
     return ms < 2000 ? 'just now' : `${duration(Math.floor(ms / 1000) * 1000)} ago`;
 }
 
+const moments = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' });
+
+/** A date and a time, in the language of the page: `Nov 23, 2026, 9:41 AM`. */
+export const moment = (at: number): string => moments.format(at);
+
+/** Luna in a NIM. */
+export const LUNA = 100_000n;
+
+/** Luna as NIM, without the unit: `1,234.56`. All five decimals if `fixed`, else as many as it takes. */
+export function nim(luna: bigint, { fixed = false } = {}): string {
+    const positive = luna < 0n ? -luna : luna;
+    const decimals = String(positive % LUNA).padStart(5, '0');
+    const shown = fixed ? decimals : decimals.replace(/0+$/, '');
+    return `${luna < 0n ? '−' : ''}${integers.format(positive / LUNA)}${shown && `.${shown}`}`;
+}
+
 /** The ends of a hash. */
 export const shortHash = (hash: string): string => (hash.length > 20 ? `${hash.slice(0, 8)}…${hash.slice(-8)}` : hash);
 
@@ -103,4 +119,11 @@ export function describe(event: SyncEvent): string {
             return JSON.stringify(rest);
         }
     }
+}
+
+/** What a failure says: a code for machines, then the message for people. */
+export function errorText(error: unknown): string {
+    if (!(error instanceof Error)) return String(error);
+    const code = 'code' in error && typeof error.code === 'string' ? `${error.code}: ` : '';
+    return `${code}${error.message}`;
 }

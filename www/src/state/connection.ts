@@ -2,7 +2,7 @@
 // is left to `session.ts`, what accounts make of them to the other modules here.
 
 import { computed, signal } from '@preact/signals';
-import type { ClientOptions, ClientState, Network, PicoSyncClient, SyncEvent } from 'pico-sync-client';
+import type { ClientOptions, ClientState, Network, PicoSyncClient, SyncEvent, SyncMode } from 'pico-sync-client';
 
 import { Session } from './session.js';
 
@@ -18,10 +18,20 @@ export interface Devnet {
     liar?: string;
 }
 
+/** What the user asked for, in place of what the page would do by itself. */
+export interface Wishes {
+    network: Network;
+    mode: SyncMode;
+    /** Multiaddrs; none for the network's own. */
+    peers: string[];
+}
+
 /** `undefined` until it is known whether there is one; `null` where there is none. */
 export const devnet = signal<Devnet | null | undefined>(undefined);
+/** Kept in this browser. */
+export const wishes = signal<Wishes | undefined>(recall('connection'));
 /** The network that accounts and payments are of. */
-export const network = computed<Network>(() => devnet.value?.network ?? 'main-albatross');
+export const network = computed<Network>(() => wishes.value?.network ?? devnet.value?.network ?? 'main-albatross');
 /** The session that is on; its fields change without notice, `beat` tells when. */
 export const session = signal<Session | undefined>(undefined);
 /** Counts changes of the session. */
@@ -32,14 +42,20 @@ export const clientState = computed<ClientState | undefined>(() => (beat.value, 
 export const failure = computed<unknown>(() => (beat.value, session.value?.error));
 /** The client, once it is made; `undefined` while there is none to ask. */
 export const client = computed<PicoSyncClient | undefined>(() => (beat.value, session.value?.client));
+/** What the last client was asked for, beyond the usual. */
+export const lastOptions = signal<ClientOptions>({});
+
+/** How often what has no event is looked at, in ms. */
+const SAMPLE = 1000;
 
 /** Finds out about the devnet, if this page is served by one, and starts a client. Counted from the navigation. */
 export async function start(): Promise<void> {
+    setInterval(() => session.peek()?.sample(), SAMPLE);
     devnet.value = await loadDevnet();
     await connect({}, 0);
 }
 
-/** Ends the client there was, if any, and starts one. `options` go over those that the devnet asks for. */
+/** Ends the client there was, if any, and starts one. `options` go over those that the user or the devnet asks for. */
 export async function connect(options: ClientOptions = {}, startedAt = performance.now()): Promise<void> {
     const previous = session.peek();
     const mine = new Session(startedAt, (event) => {
@@ -48,17 +64,49 @@ export async function connect(options: ClientOptions = {}, startedAt = performan
         if (event) announce(event);
     });
     session.value = mine;
+    lastOptions.value = options;
     beat.value += 1;
     await previous?.close();
-    const own: ClientOptions = {};
+    if (session.peek() === mine) void mine.run({ ...usual(), ...options });
+}
+
+/** Ends the client; there is none until `connect`. */
+export async function disconnect(): Promise<void> {
+    await session.peek()?.close();
+}
+
+/** Keeps what the user asks for, `undefined` for nothing, and connects accordingly. */
+export async function wish(wanted: Wishes | undefined): Promise<void> {
+    wishes.value = wanted;
+    remember('connection', wanted);
+    await connect();
+}
+
+/** Resolves when the first client is through with what one waits for: it is established, or failed. */
+export function firstSettled(): Promise<void> {
+    return new Promise((resolve) => {
+        const stop = beat.subscribe(() => {
+            const { milestones, error } = session.peek() ?? {};
+            if (error === undefined && !milestones?.has('established')) return;
+            resolve();
+            queueMicrotask(() => stop());
+        });
+    });
+}
+
+/** What a client is made with if nothing else is said. */
+function usual(): ClientOptions {
+    const wanted = wishes.peek();
     const local = devnet.peek();
-    if (local) {
-        own.network = local.network;
-        own.peers = local.peers;
+    const options: ClientOptions = { network: network.peek() };
+    if (local && local.network === options.network) {
+        options.peers = local.peers;
         const digits = local.verifyingKey?.match(/../g);
-        if (digits) own.verifyingKey = Uint8Array.from(digits, (two) => parseInt(two, 16));
+        if (digits) options.verifyingKey = Uint8Array.from(digits, (two) => parseInt(two, 16));
     }
-    if (session.peek() === mine) void mine.run({ ...own, ...options });
+    if (wanted?.peers.length) options.peers = wanted.peers;
+    if (wanted) options.mode = wanted.mode;
+    return options;
 }
 
 /** For scripts that watch the page, such as `npm start -- --headless`. */
@@ -77,14 +125,39 @@ function schedule(): void {
     });
 }
 
-/** The devnet that serves this page says where its nodes are; a page hosted elsewhere has none. */
+/**
+ * The devnet that serves this page says where its nodes are; a page hosted elsewhere has none. Offline it is what was said
+ * last: the accounts in this browser are of that network, whether it can be reached or not.
+ */
 async function loadDevnet(): Promise<Devnet | null> {
+    let response;
     try {
-        const response = await fetch('devnet.json');
-        if (!response.ok || !response.headers.get('content-type')?.startsWith('application/json')) return null;
-        return (await response.json()) as Devnet;
+        response = await fetch('devnet.json', { cache: 'no-store' });
     } catch (error) {
-        console.info('no devnet here, using the main network:', error);
-        return null;
+        console.info('whether there is a devnet can’t be asked, so it is as it was:', error);
+        return recall<Devnet>('devnet') ?? null;
+    }
+    const there = response.ok && response.headers.get('content-type')?.startsWith('application/json');
+    const found = there ? ((await response.json()) as Devnet) : undefined;
+    remember('devnet', found);
+    return found ?? null;
+}
+
+/** Nothing secret is kept this way. Browsers that keep nothing for this page are no reason to fail. */
+function remember(key: string, value: unknown): void {
+    try {
+        if (value === undefined) localStorage.removeItem(`pico-sync-${key}`);
+        else localStorage.setItem(`pico-sync-${key}`, JSON.stringify(value));
+    } catch (error) {
+        console.info('this browser keeps no settings for this page:', error);
+    }
+}
+
+function recall<T>(key: string): T | undefined {
+    try {
+        return JSON.parse(localStorage.getItem(`pico-sync-${key}`) ?? 'null') ?? undefined;
+    } catch (error) {
+        console.info('this browser has no settings for this page:', error);
+        return undefined;
     }
 }

@@ -1,4 +1,4 @@
-// One client and what is known of it: everything the page shows, and nothing of how it looks.
+// One client and what is known of it: everything the page shows of the sync, and nothing of how it looks.
 
 import type { ClientOptions, ClientState, PicoSyncClient, SyncEvent } from 'pico-sync-client';
 
@@ -20,22 +20,52 @@ export type Milestone = 'peer' | 'head' | 'established' | 'verified';
 
 export type Block = { blockNumber: number; hash: string; kind: 'micro' | 'checkpoint' | 'election' };
 
-/** How many peers that left, blocks and events are kept: a page may stay open for days. */
+/** A block that ends a batch, and how far it could be trusted when it was last told of. */
+export type MacroBlock = { blockNumber: number; hash: string; epoch: number; election: boolean; trust: string; at: number };
+
+/** The client gave up what it had adopted. */
+export type Fallback = {
+    at: number;
+    /** The peer whose answer didn't fit. */
+    peerId?: string;
+    reason: string;
+    /** What was believed until then. */
+    given?: MacroBlock;
+};
+
+/** What the client's trust rests on. */
+export type TrustInfo = Extract<SyncEvent, { type: 'trust' }>;
+
+/** Bytes that came and went within a second that ended `at`. */
+export type Traffic = { at: number; received: number; sent: number };
+
+/** How many peers that left, blocks, events and seconds of traffic are kept: a page may stay open for days. */
 const GONE_PEERS = 12;
-const BLOCKS = 48;
+const BLOCKS = 64;
+const MACRO_BLOCKS = 12;
 const EVENTS = 400;
+const SECONDS = 90;
 
 export class Session {
     state?: ClientState;
     error?: unknown;
-    fallbacks = 0;
-    trustVia?: string;
+    /** Unix ms. */
+    readonly startedAt = Date.now();
+    /** Oldest first. */
+    readonly fallbacks: Fallback[] = [];
+    trust?: TrustInfo;
     /** What was last heard of election-chain proofs. */
     zkp?: ZkpEvent;
+    /** Since when nothing came, while that is so. */
+    stall?: Extract<SyncEvent, { type: 'stalled' }>;
     readonly milestones = new Map<Milestone, number>();
     readonly peers = new Map<string, PeerRow>();
     /** Newest last. */
     blocks: Block[] = [];
+    /** Of the chain that is followed now, newest last. */
+    macros: MacroBlock[] = [];
+    /** Newest last. */
+    readonly traffic: Traffic[] = [];
     /** Newest last. */
     readonly events: SyncEvent[] = [];
     /** Counts every event, as `events` forgets old ones. */
@@ -43,12 +73,12 @@ export class Session {
 
     #client?: PicoSyncClient;
     #closed = false;
-    readonly #startedAt: number;
+    readonly #from: number;
     readonly #changed: (event?: SyncEvent) => void;
 
-    /** `startedAt`: what the milestones are counted from, in `performance.now()`'s time. */
-    constructor(startedAt: number, changed: (event?: SyncEvent) => void) {
-        this.#startedAt = startedAt;
+    /** `from`: what the milestones are counted from, in `performance.now()`'s time. */
+    constructor(from: number, changed: (event?: SyncEvent) => void) {
+        this.#from = from;
         this.#changed = changed;
     }
 
@@ -84,7 +114,7 @@ export class Session {
         this.refresh();
     }
 
-    /** Reads the client's snapshot; called on every event and now and then for the traffic. */
+    /** Reads the client's snapshot; called on every event and now and then for what has none. */
     refresh(event?: SyncEvent): void {
         const client = this.#client;
         if (client && this.error === undefined) {
@@ -101,6 +131,19 @@ export class Session {
         this.#changed(event);
     }
 
+    /** Notes what came and went since the last call; to be called once a second. */
+    sample(): void {
+        this.refresh();
+        if (!this.state || !this.running) return;
+        const { bytesReceived, bytesSent } = this.state;
+        const before = this.#counted;
+        this.#counted = { received: bytesReceived, sent: bytesSent };
+        this.traffic.push({ at: Date.now(), received: bytesReceived - before.received, sent: bytesSent - before.sent });
+        if (this.traffic.length > SECONDS) this.traffic.shift();
+    }
+
+    #counted = { received: 0, sent: 0 };
+
     #take(event: SyncEvent): void {
         this.eventCount += 1;
         this.events.push(event);
@@ -113,7 +156,8 @@ export class Session {
                 break;
             case 'peer-left': {
                 const row = this.peers.get(event.peerId);
-                if (row) Object.assign(row, { connected: false, reason: event.reason, rttMs: undefined });
+                // That it lied says more than that the connection to it ended.
+                if (row) Object.assign(row, { connected: false, rttMs: undefined, reason: row.outcome === 'conflicting' && row.reason ? row.reason : event.reason });
                 this.#forgetPeers();
                 break;
             }
@@ -121,33 +165,46 @@ export class Session {
                 Object.assign(this.#row(event.peerId), { outcome: event.outcome, reason: event.reason });
                 break;
             case 'macro-block':
+                this.stall = undefined;
                 this.#reach('head');
                 this.#addBlock(event.blockNumber, event.hash, event.election ? 'election' : 'checkpoint');
+                this.#addMacro(event);
                 break;
             case 'head':
+                this.stall = undefined;
                 this.#reach('head');
                 if (event.reverted.length) this.blocks = this.blocks.filter(({ hash }) => !event.reverted.includes(hash));
                 this.#addBlock(event.blockNumber, event.hash, 'micro');
                 break;
             case 'fallback':
-                this.fallbacks += 1;
-                this.trustVia = undefined;
+                // The newest election block is what a lie would be about.
+                this.fallbacks.push({ at: event.at, peerId: event.peerId, reason: event.reason, given: this.macros.findLast(({ election }) => election) ?? this.macros.at(-1) });
+                this.trust = undefined;
+                this.macros = [];
+                this.blocks = [];
                 break;
             case 'zkp':
                 this.zkp = event;
                 break;
             case 'trust':
-                this.trustVia = event.via;
+                this.trust = event;
+                if (event.level === 'verified') for (const macro of this.macros) if (macro.blockNumber <= event.blockNumber) macro.trust = 'verified';
+                break;
+            case 'stalled':
+                this.stall = event;
                 break;
             case 'consensus':
-                if (event.state === 'established') this.#reach('established');
+                if (event.state === 'established') {
+                    this.stall = undefined;
+                    this.#reach('established');
+                }
                 break;
         }
         this.refresh(event);
     }
 
     #reach(milestone: Milestone): void {
-        if (!this.milestones.has(milestone)) this.milestones.set(milestone, performance.now() - this.#startedAt);
+        if (!this.milestones.has(milestone)) this.milestones.set(milestone, performance.now() - this.#from);
     }
 
     #row(peerId: string, address = '', transport = ''): PeerRow {
@@ -164,6 +221,13 @@ export class Session {
     #forgetPeers(): void {
         const gone = [...this.peers.values()].filter(({ connected }) => !connected);
         for (const { peerId } of gone.slice(0, -GONE_PEERS)) this.peers.delete(peerId);
+    }
+
+    #addMacro({ type: _, ...macro }: Extract<SyncEvent, { type: 'macro-block' }>): void {
+        this.macros = this.macros.filter(({ hash, blockNumber }) => hash !== macro.hash && blockNumber !== macro.blockNumber);
+        this.macros.push(macro);
+        this.macros.sort((a, b) => a.blockNumber - b.blockNumber);
+        if (this.macros.length > MACRO_BLOCKS) this.macros.shift();
     }
 
     /** A macro block is announced twice, as one and as a head: the kind that says more stays. */

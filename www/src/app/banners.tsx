@@ -1,0 +1,67 @@
+// What the whole page should know of: no network, peers that disagree, a client that failed, a new version.
+
+import { applyUpdate, updateReady } from './updates.js';
+import { online } from '../lib/online.js';
+import { clientState, connect, failure, lastOptions, session } from '../state/connection.js';
+import { duration, errorText } from '../lib/format.js';
+import { Button } from '../ui/button.js';
+import { Notice } from '../ui/notice.js';
+
+export function Banners() {
+    const state = clientState.value;
+    const stall = session.value?.stall;
+    const offline = !online.value || state?.consensus === 'offline';
+    return (
+        <div class="banners">
+            {updateReady.value && (
+                <Notice
+                    icon="download"
+                    actions={
+                        <Button small onClick={applyUpdate}>
+                            Reload
+                        </Button>
+                    }
+                >
+                    A new version of this wallet is ready.
+                </Notice>
+            )}
+            {failure.value !== undefined ? (
+                <Notice
+                    tone="bad"
+                    title="The light client has stopped"
+                    actions={
+                        <Button small onClick={() => void connect(lastOptions.peek())}>
+                            Start again
+                        </Button>
+                    }
+                >
+                    {errorText(failure.value)}
+                </Notice>
+            ) : offline ? (
+                <Notice tone="warn" icon="offline" title="Offline">
+                    What you see is what was known before. It goes on by itself once there is a connection.
+                </Notice>
+            ) : stall ? (
+                <Notice tone="warn" icon="clock">
+                    Nothing came from the network for {duration(stall.forMs)}. {ACTIONS[stall.action]}
+                </Notice>
+            ) : (
+                state?.syncer === 'light' && session.value?.fallbacks.length !== 0 && state.consensus !== 'established' && state.consensus !== 'closed' && <Fallback />
+            )}
+        </div>
+    );
+}
+
+const ACTIONS: Record<string, string> = {
+    redial: 'Dialling peers again.',
+    'restart-network': 'Starting the network anew.',
+    resync: 'Syncing again.',
+};
+
+function Fallback() {
+    return (
+        <Notice tone="warn" icon="liar" title="Peers disagree about the chain">
+            Nothing is believed until it is proven from a trusted block. <a href="#/network">Watch it happen</a>
+        </Notice>
+    );
+}
