@@ -4,9 +4,9 @@
 
 import assert from 'node:assert/strict';
 import { setTimeout as span } from 'node:timers/promises';
-import { before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 
-import { assertSeamless, browserAndServer, createClient, devnet, is, liveHeads, openBlank, scope } from './harness.mjs';
+import { assertSeamless, createClient, is, liveHeads, openBlank, stage } from './harness.mjs';
 
 /** How long after its cause has ended a client may be away from the head of the chain. */
 const RECOVERY_MS = 10_000;
@@ -33,16 +33,8 @@ const tail = (client) => client.events.slice(-30).map((event) => JSON.stringify(
 const since = (client, from, type, fields) => client.events.slice(from).filter(is(type, fields));
 
 export const staysAlive = (way) => describe(`a client that follows the chain, ${way.name}`, () => {
-    let shared;
-    let net;
-    let reached;
-    const suite = scope();
-    before(async () => {
-        shared = await browserAndServer(suite);
-        net = await devnet(suite, { epochs: 1 });
-        reached = await way.reach(suite, net);
-    });
-    const options = () => ({ network: net.network, ...reached.options });
+    const shared = stage({ epochs: 1 }, way);
+    const options = () => ({ network: shared.net.network, ...shared.reached.options });
 
     async function following(t, prepare = async () => {}) {
         const page = await openBlank(t, shared, prepare);
@@ -59,7 +51,7 @@ export const staysAlive = (way) => describe(`a client that follows the chain, ${
         const from = client.events.length;
         await page.context().setOffline(true);
         await client.until(() => since(client, from, 'consensus', { state: 'offline' }).length, 'word of being offline');
-        await client.until(() => since(client, from, 'peer-left').length >= reached.peerIds.length, 'all peers gone');
+        await client.until(() => since(client, from, 'peer-left').length >= shared.reached.peerIds.length, 'all peers gone');
         assert.equal((await client.state()).peers, 0);
         await span(8_000);
         assert.deepEqual(since(client, from, 'stalled'), [], 'offline is no stall');
@@ -100,13 +92,13 @@ export const staysAlive = (way) => describe(`a client that follows the chain, ${
         const { page, client } = await following(t);
         const from = client.events.length;
         const died = Date.now();
-        await reached.vanish();
+        await shared.reached.vanish();
         const stalled = await client.until(() => since(client, from, 'stalled').length, 'word of the stall', 15_000).then(() => since(client, from, 'stalled')[0]);
         t.diagnostic(`noticed ${stalled.at - died} ms after the order to stop`);
         assert.equal(stalled.action, 'redial');
         await client.until(() => since(client, from, 'consensus', { state: 'connecting' }).length, 'consensus lost');
         await span(12_000);
-        await reached.comeBack();
+        await shared.reached.comeBack();
         const ended = Date.now();
         t.diagnostic(`back after ${await backAtTheHead(client, ended)} ms`);
         assertSeamless(client.events);

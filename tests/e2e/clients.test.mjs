@@ -1,19 +1,13 @@
 // The life of clients: several in a page, closing, starting again, readers that are slow or leave.
 
 import assert from 'node:assert/strict';
-import { before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 
-import { assertSeamless, browserAndServer, createClient, devnet, is, liveHeads, openBlank, scope } from './harness.mjs';
+import { assertSeamless, createClient, is, liveHeads, openBlank, stage } from './harness.mjs';
 
 describe('clients in one page', () => {
-    let shared;
-    let net;
-    const suite = scope();
-    before(async () => {
-        shared = await browserAndServer(suite);
-        net = await devnet(suite, { epochs: 1 });
-    });
-    const options = () => ({ network: net.network, peers: net.addresses });
+    const shared = stage({ epochs: 1 });
+    const options = () => ({ network: shared.net.network, peers: shared.net.addresses });
 
     test('two of them follow the chain independently', async (t) => {
         const page = await openBlank(t, shared);
@@ -41,7 +35,7 @@ describe('clients in one page', () => {
         const left = await waiting;
         assert.ok(left.error?.code === 'closed' || left.value?.trust === 'verified', JSON.stringify(left));
         assert.equal((await first.call('ready')).error?.code, 'closed');
-        assert.equal((await first.call('connect', net.addresses[0])).error?.code, 'closed');
+        assert.equal((await first.call('connect', shared.net.addresses[0])).error?.code, 'closed');
         assert.deepEqual(await first.peers(), []);
         for (const socket of sockets) if (!socket.isClosed()) await socket.waitForEvent('close', { timeout: 5000 });
         // The browser tells of a worker's end some time after it.

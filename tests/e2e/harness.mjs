@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { after } from 'node:test';
+import { after, before } from 'node:test';
 
 import { launchBrowser } from '../../scripts/lib/browser.mjs';
 import { peerIdOf, startDevnet } from '../../scripts/lib/devnet.mjs';
@@ -39,6 +39,21 @@ export async function devnet(t, options) {
     const net = await startDevnet(options);
     t.after(() => net.stop());
     return net;
+}
+
+/**
+ * What the tests of a suite share, for its body: `browser`, `server` and `net`, a devnet started with `options`; and with a
+ * `way` to its nodes, one of `WAYS`, what is `reached` by it. There once the tests run, and ended after them. `suite` is
+ * for what else is to end then.
+ */
+export function stage(options, way) {
+    const shared = { suite: scope() };
+    before(async () => {
+        Object.assign(shared, await browserAndServer(shared.suite));
+        shared.net = await devnet(shared.suite, options);
+        if (way) shared.reached = await way.reach(shared.suite, shared.net);
+    });
+    return shared;
 }
 
 /** A gateway to the nodes of a devnet, that ends with `t`. Options as of `startGateway`. */

@@ -2,9 +2,9 @@
 // for each way to the nodes.
 
 import assert from 'node:assert/strict';
-import { before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 
-import { browserAndServer, createClient, devnet, openBlank, scope } from './harness.mjs';
+import { createClient, openBlank, stage } from './harness.mjs';
 
 const NIM = 100_000n;
 
@@ -55,20 +55,12 @@ async function prepare(funded) {
 }
 
 export const payments = (way) => describe(`payments, ${way.name}`, { timeout: 400_000 }, () => {
-    let shared;
-    let net;
-    let reached;
-    const suite = scope();
-    before(async () => {
-        shared = await browserAndServer(suite);
-        net = await devnet(suite, { epochs: 1 });
-        reached = await way.reach(suite, net);
-    });
-    const options = () => ({ network: net.network, ...reached.options });
+    const shared = stage({ epochs: 1 }, way);
+    const options = () => ({ network: shared.net.network, ...shared.reached.options });
     /** A page with the wallet, and so many clients that are ready: `window.pico.clients`. */
     const openWallet = async (t, clients = 1) => {
         const page = await openBlank(t, shared);
-        await page.evaluate(prepare, net.funded.privateKey);
+        await page.evaluate(prepare, shared.net.funded.privateKey);
         for (let i = 0; i < clients; i += 1) {
             const client = await createClient(page, options());
             assert.equal((await client.call('ready', { timeoutMs: 60_000 })).error, undefined);
@@ -119,7 +111,7 @@ export const payments = (way) => describe(`payments, ${way.name}`, { timeout: 40
         });
         const { addresses, funding, sent } = story;
         assert.deepEqual([story.empty.type, story.empty.balance], ['basic', 0n]);
-        assert.deepEqual([funding.state, funding.sender, funding.recipient, funding.value], ['pending', net.funded.address, addresses.mine, 1_000n * NIM]);
+        assert.deepEqual([funding.state, funding.sender, funding.recipient, funding.value], ['pending', shared.net.funded.address, addresses.mine, 1_000n * NIM]);
         assert.equal(story.funded.state === 'included' || story.funded.state === 'finalized', true, story.funded.state);
         assert.equal(story.rich.balance, 1_000n * NIM);
         assert.ok(story.rich.blockNumber >= story.funded.blockNumber);
@@ -161,7 +153,7 @@ export const payments = (way) => describe(`payments, ${way.name}`, { timeout: 40
         // And after a reload.
         await page.reload();
         await page.waitForFunction(() => window.pico !== undefined);
-        await page.evaluate(prepare, net.funded.privateKey);
+        await page.evaluate(prepare, shared.net.funded.privateKey);
         const again = await createClient(page, options());
         await again.call('ready', { timeoutMs: 60_000 });
         const later = await page.evaluate(async (words) => {
@@ -337,7 +329,7 @@ export const payments = (way) => describe(`payments, ${way.name}`, { timeout: 40
 
     test('with nobody to take it, a payment is not sent', async (t) => {
         const page = await openWallet(t);
-        await reached.vanish();
+        await shared.reached.vanish();
         // What is handed to a peer that is gone, before that is noticed, is as good as sent.
         await page.waitForFunction(() => window.pico.clients[0].peers().length === 0);
         const result = await page.evaluate(async () => {
@@ -346,7 +338,7 @@ export const payments = (way) => describe(`payments, ${way.name}`, { timeout: 40
             const raw = pay(client, window.funded, window.wallet.KeyPair.generate().address, 5n);
             return client.sendTransaction(raw).then((value) => ({ value }), window.pico.plain);
         });
-        await reached.comeBack();
+        await shared.reached.comeBack();
         assert.equal(result.code, 'no-peers', JSON.stringify(result.message));
     });
 });

@@ -1,10 +1,10 @@
 // What a client leaves behind in IndexedDB, and what the next one makes of it: gone on from, or told to be of no use.
 
 import assert from 'node:assert/strict';
-import { before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 
 import { blake2b } from './blake2b.mjs';
-import { assertSeamless, browserAndServer, createClient, devnet, is, liveHeads, openBlank, scope } from './harness.mjs';
+import { assertSeamless, createClient, devnet, is, liveHeads, openBlank, stage } from './harness.mjs';
 
 /** Where the fields of a chain's record are; a checksum of 32 bytes ends it. */
 const VERSION_AT = 4;
@@ -65,14 +65,8 @@ async function settled(client) {
 }
 
 describe('storage', () => {
-    let shared;
-    let net;
-    const suite = scope();
-    before(async () => {
-        shared = await browserAndServer(suite);
-        net = await devnet(suite, { epochs: 2 });
-    });
-    const options = (more) => ({ network: net.network, peers: net.addresses, ...more });
+    const shared = stage({ epochs: 2 });
+    const options = (more) => ({ network: shared.net.network, peers: shared.net.addresses, ...more });
 
     /** A page whose client was verified and is closed, and what it left behind. */
     async function visited(t, context, ...scripts) {
@@ -80,7 +74,7 @@ describe('storage', () => {
         const client = await createClient(page, options());
         await settled(client);
         await client.call('close');
-        return { page, left: await records(page, net.network) };
+        return { page, left: await records(page, shared.net.network) };
     }
 
     test('a reload goes on from what was verified', async (t) => {
@@ -91,7 +85,7 @@ describe('storage', () => {
         // At once, without a word to the client: what it knows is written when the page goes.
         await page.reload();
         await page.waitForFunction(() => window.pico !== undefined);
-        const before = await records(page, net.network);
+        const before = await records(page, shared.net.network);
         assert.deepEqual(Object.keys(before).sort(), ['chain', 'chain-mark', 'contacts', 'identity']);
 
         const second = await createClient(page, options());
@@ -106,7 +100,7 @@ describe('storage', () => {
         await liveHeads(second, 3);
         assertSeamless(second.events);
         await second.call('close');
-        const after = await records(page, net.network);
+        const after = await records(page, shared.net.network);
         assert.deepEqual(after.identity.bytes, before.identity.bytes, 'the same identity');
         assert.ok(after.chain.blockNumber >= before.chain.blockNumber);
         assert.deepEqual(page.faults, []);
@@ -129,7 +123,7 @@ describe('storage', () => {
             ['of an earlier release', /version is 0, which is outdated/, changed('chain', (bytes) => (bytes[VERSION_AT] = 0))],
             ['no bytes at all', /no record/, { ...left.chain, bytes: 'a string' }],
             ['of nonsense with a checksum', /damaged/, changed('chain', (bytes) => bytes.fill(0xff, 38, -32))],
-            ['a downgrade', /downgrade/, { network: net.network, record: 'chain-mark', blockNumber: left.chain.blockNumber + 32 }, 'chain'],
+            ['a downgrade', /downgrade/, { network: shared.net.network, record: 'chain-mark', blockNumber: left.chain.blockNumber + 32 }, 'chain'],
             ['damaged contacts', /damaged/, changed('contacts', (bytes) => (bytes[40] ^= 1), false)],
             ['contacts of another network', /another network/, changed('contacts', (bytes) => (bytes[10] ^= 1))],
             ['too short an identity', /damaged/, { ...left.identity, bytes: left.identity.bytes.slice(1) }],
@@ -145,7 +139,7 @@ describe('storage', () => {
             assert.match(discarded[0].reason, reason, what);
             assert.equal(events.find(is('trust', { level: 'verified' })).via, record === 'chain' ? 'signatures' : 'storage', what);
             await client.call('close');
-            const now = await records(page, net.network);
+            const now = await records(page, shared.net.network);
             assert.notDeepEqual(now[record]?.bytes, entry.bytes, `${what}: it was replaced`);
             if (record === 'chain') assert.equal(now['chain-mark'].blockNumber, now.chain.blockNumber);
         }
@@ -204,9 +198,9 @@ describe('storage', () => {
         // An older state does not replace a newer one, whoever writes last.
         const newest = { ...left.chain, blockNumber: left.chain.blockNumber + 32_000 };
         await write(page, newest);
-        await write(page, { network: net.network, record: 'chain-mark', blockNumber: newest.blockNumber });
+        await write(page, { network: shared.net.network, record: 'chain-mark', blockNumber: newest.blockNumber });
         await Promise.all(clients.map((client) => client.call('close')));
-        const after = await records(two, net.network);
+        const after = await records(two, shared.net.network);
         assert.equal(after.chain.blockNumber, newest.blockNumber);
         assert.deepEqual(after.identity.bytes, left.identity.bytes);
         // The identity is free again.
@@ -223,8 +217,8 @@ describe('storage', () => {
         await write(page, { ...left.chain, network: 'main-albatross' });
         const clear = (network) => page.evaluate((network) => window.pico.PicoSyncClient.clearStorage(network).then(() => undefined, window.pico.plain), network);
         assert.equal((await clear('nowhere'))?.code, 'invalid-options');
-        assert.equal(await clear(net.network), undefined);
-        assert.deepEqual(await records(page, net.network), {});
+        assert.equal(await clear(shared.net.network), undefined);
+        assert.deepEqual(await records(page, shared.net.network), {});
         assert.deepEqual(Object.keys(await records(page, 'main-albatross')), ['chain'], 'other networks keep theirs');
         const client = await createClient(page, options());
         assert.deepEqual((await settled(client)).filter(is('storage')), []);
@@ -236,7 +230,7 @@ describe('storage', () => {
         const client = await createClient(page, options({ storage: 'memory' }));
         assert.deepEqual((await settled(client)).filter(is('storage')), []);
         await client.call('close');
-        assert.deepEqual(await records(page, net.network), left);
+        assert.deepEqual(await records(page, shared.net.network), left);
     });
 
     test('that does not work is told, and the client works', async (t) => {

@@ -1,9 +1,9 @@
 // The main story: a page syncs to real nodes and follows their chain. A suite for each way to them.
 
 import assert from 'node:assert/strict';
-import { before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 
-import { assertSeamless, browserAndServer, createClient, devnet, is, liveHeads, openBlank, scope } from './harness.mjs';
+import { assertSeamless, browserAndServer, createClient, devnet, is, liveHeads, openBlank, stage } from './harness.mjs';
 
 /** Blocks a batch and batches an epoch of the devnet's network; its genesis is block 200. */
 const BATCH = 32;
@@ -11,16 +11,8 @@ const EPOCH = 4 * BATCH;
 const GENESIS = 200;
 
 export const following = (way) => describe(`a page and three honest nodes, ${way.name}`, () => {
-    let shared;
-    let net;
-    let reached;
-    const suite = scope();
-    before(async () => {
-        shared = await browserAndServer(suite);
-        net = await devnet(suite, { epochs: 3 });
-        reached = await way.reach(suite, net);
-    });
-    const options = (more) => ({ network: net.network, ...reached.options, ...more });
+    const shared = stage({ epochs: 3 }, way);
+    const options = (more) => ({ network: shared.net.network, ...shared.reached.options, ...more });
 
     test('syncs, follows the chain, and proves it in the background', async (t) => {
         const page = await openBlank(t, shared);
@@ -43,10 +35,10 @@ export const following = (way) => describe(`a page and three honest nodes, ${way
         const state = await client.state();
         assert.equal(state.consensus, 'established');
         assert.equal(state.syncer, 'pico');
-        assert.equal(state.peers, reached.peerIds.length);
-        assert.equal(state.goodPeers, reached.peerIds.length);
+        assert.equal(state.peers, shared.reached.peerIds.length);
+        assert.equal(state.goodPeers, shared.reached.peerIds.length);
         assert.ok(state.head.blockNumber >= heads.at(-1).blockNumber);
-        assert.ok(state.head.blockNumber > net.head, 'the head is one that was made after the start');
+        assert.ok(state.head.blockNumber > shared.net.head, 'the head is one that was made after the start');
         assert.ok(Math.abs(Date.now() - state.head.timestamp) < 30_000, 'the head is of now');
         assert.match(state.head.hash, /^[0-9a-f]{64}$/);
         assert.equal((state.macroHead.blockNumber - GENESIS) % BATCH, 0);
@@ -55,10 +47,10 @@ export const following = (way) => describe(`a page and three honest nodes, ${way
         assert.ok(state.bytesReceived > 1000 && state.bytesSent > 500);
 
         const peers = await client.peers();
-        assert.deepEqual(peers.map(({ peerId }) => peerId).sort(), reached.peerIds.toSorted());
+        assert.deepEqual(peers.map(({ peerId }) => peerId).sort(), shared.reached.peerIds.toSorted());
         for (const peer of peers) {
             assert.equal(peer.outcome, 'good');
-            assert.equal(peer.transport, reached.transport);
+            assert.equal(peer.transport, shared.reached.transport);
             assert.ok(peer.services.length > 0);
         }
 
@@ -86,7 +78,7 @@ export const following = (way) => describe(`a page and three honest nodes, ${way
 
     test('needs fewer peers when told so, and dials no more than it was given', async (t) => {
         const page = await openBlank(t, shared);
-        const client = await createClient(page, options({ peers: reached.options.peers.slice(0, 1), minPeers: 1, desiredPeers: 1 }));
+        const client = await createClient(page, options({ peers: shared.reached.options.peers.slice(0, 1), minPeers: 1, desiredPeers: 1 }));
         await client.until(is('consensus', { state: 'established' }), 'consensus');
         assert.equal((await client.state()).goodPeers, 1);
         assert.deepEqual(page.faults, []);
@@ -95,8 +87,8 @@ export const following = (way) => describe(`a page and three honest nodes, ${way
     test('connects to a peer and disconnects from it when asked', async (t) => {
         const page = await openBlank(t, shared);
         const client = await createClient(page, options({ peers: [], minPeers: 1, transports: undefined }));
-        const [address] = reached.options.peers;
-        const [peerId] = reached.peerIds;
+        const [address] = shared.reached.options.peers;
+        const [peerId] = shared.reached.peerIds;
         assert.equal((await client.call('connect', address)).error, undefined);
         await client.until(is('peer-joined', { peerId }), 'the peer');
         await client.until(is('consensus', { state: 'established' }), 'consensus');
