@@ -3,6 +3,8 @@
 import { render } from 'preact';
 
 import { App } from './app/app.js';
+// The browser's offer comes early, and only once.
+import './app/install.js';
 import { keepForOffline } from './app/updates.js';
 import { firstSettled, start } from './state/connection.js';
 
