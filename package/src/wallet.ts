@@ -73,9 +73,12 @@ export class Mnemonic {
         this.#raw = raw;
     }
 
-    /** A new one of 24 words, from secure random numbers. */
-    static generate(): Mnemonic {
-        return new Mnemonic(call(() => core.RawMnemonic.generate()));
+    /** A new one, from secure random numbers, of 12, 15, 18, 21 or 24 words; default 24. */
+    static generate(options: { words?: number } = {}): Mnemonic {
+        if (typeof options !== 'object' || options === null) throw invalid('options', 'an object');
+        const count = options.words ?? 24;
+        if (![12, 15, 18, 21, 24].includes(count)) throw invalid('words', '12, 15, 18, 21 or 24');
+        return new Mnemonic(call(() => core.RawMnemonic.generate(count)));
     }
 
     /**

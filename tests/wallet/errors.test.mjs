@@ -49,10 +49,19 @@ describe('a mnemonic', () => {
         ['a word that is not ASCII', VALID.replace(/abandon/, 'ábandon'), /Word 1 /],
         ['half a character', VALID.replace('art', 'ar\ud800'), /Unicode/],
         ['a wrong checksum', VALID.replace('abandon', 'zoo'), /checksum/],
+        ['12 words with a wrong checksum', 'abandon '.repeat(12), /checksum/],
+        ['21 words with a wrong checksum', 'abandon '.repeat(21), /checksum/],
         ['words of a legacy account', LEGACY, /legacy/],
     ]) {
         test(`is not made of ${what}`, () => refused('invalid-options', () => wallet.Mnemonic.parse(words), message));
     }
+
+    test('is generated of as many words as there are mnemonics of', () => {
+        for (const words of [0, 11, 13, 25, -12, 12.5, 2 ** 32 + 12, NaN, '12', {}]) {
+            refused('invalid-options', () => wallet.Mnemonic.generate({ words }), /12, 15, 18, 21 or 24/);
+        }
+        for (const given of [null, 12]) refused('invalid-options', () => wallet.Mnemonic.generate(given), /"options" takes an object/);
+    });
 
     test('is made by its own functions only', () => {
         for (const given of [[], [{}], [Symbol()]]) refused('invalid-options', () => new wallet.Mnemonic(...given), /generate/);

@@ -3,8 +3,8 @@
 use std::{fmt, str::FromStr};
 
 use nimiq_hash::{HashOutput, Hasher, Sha256Hasher, pbkdf2::compute_pbkdf2_sha512};
-use nimiq_mnemonic::{Entropy, MnemonicType, WORDLIST_EN};
-use zeroize::{Zeroize, Zeroizing};
+use nimiq_mnemonic::{MnemonicType, WORDLIST_EN};
+use zeroize::Zeroizing;
 
 use crate::{WalletError, random::random};
 
@@ -12,6 +12,8 @@ use crate::{WalletError, random::random};
 const WORD_BITS: usize = 11;
 /// Entropy of the longest mnemonic, 24 words, in bytes.
 const MAX_ENTROPY: usize = 32;
+/// Words of a mnemonic of before BIP-39.
+const LEGACY_WORDS: usize = 24;
 /// Rounds of PBKDF2 with HMAC-SHA512, and bytes of the seed (BIP-39).
 const SEED_ROUNDS: usize = 2048;
 const SEED_SIZE: usize = 64;
@@ -24,27 +26,38 @@ pub struct Mnemonic {
 }
 
 impl Mnemonic {
-    /// A new one of 24 words, from secure random numbers.
-    pub fn generate() -> Result<Self, WalletError> {
+    /// A new one of so many words, from secure random numbers.
+    pub fn generate(words: usize) -> Result<Self, WalletError> {
+        if !is_word_count(words) {
+            return Err(WalletError::WordCount(words));
+        }
         loop {
-            let mut entropy = Entropy::from(*random::<MAX_ENTROPY>()?);
-            // One in 256 would also pass for a mnemonic of before BIP-39, and a wallet that knows both kinds would
-            // have to ask which is meant.
-            let ambiguous = entropy.is_colliding_checksum();
-            let mnemonic = Self::from_entropy(&entropy);
-            entropy.as_mut().zeroize();
-            if !ambiguous {
-                return mnemonic;
+            let random = random::<MAX_ENTROPY>()?;
+            let mnemonic = Self::from_entropy(&random[..words / 3 * 4])?;
+            // One of 24 words in 256 would also pass for a mnemonic of before BIP-39, and a wallet that knows both
+            // kinds would have to ask which is meant.
+            if mnemonic.kind() == MnemonicType::BIP39 {
+                return Ok(mnemonic);
             }
         }
     }
 
-    /// The mnemonic of 24 words that stands for `entropy`.
-    pub fn from_entropy(entropy: &Entropy) -> Result<Self, WalletError> {
-        let mut words = entropy.to_mnemonic(WORDLIST_EN).as_words();
-        let mnemonic = Self::from_words(words.iter().map(String::as_str));
-        words.zeroize();
-        mnemonic
+    /// The mnemonic that stands for `entropy`: 16, 20, 24, 28 or 32 bytes, three words for four of them.
+    pub fn from_entropy(entropy: &[u8]) -> Result<Self, WalletError> {
+        let count = entropy.len() / 4 * 3;
+        if !entropy.len().is_multiple_of(4) || !is_word_count(count) {
+            return Err(WalletError::WordCount(count));
+        }
+        let mut bytes = Zeroizing::new([0; MAX_ENTROPY + 1]);
+        bytes[..entropy.len()].copy_from_slice(entropy);
+        bytes[entropy.len()] = Sha256Hasher::default().digest(entropy).as_bytes()[0];
+        let bit = |at: usize| u16::from(bytes[at / 8] >> (7 - at % 8) & 1);
+        let mut indices = Zeroizing::new(Vec::with_capacity(count));
+        for word in 0..count {
+            let from = word * WORD_BITS;
+            indices.push((from..from + WORD_BITS).fold(0, |index, at| index << 1 | bit(at)));
+        }
+        Ok(Self { indices })
     }
 
     /// The words, in order.
@@ -82,7 +95,7 @@ impl Mnemonic {
         let mnemonic = Self { indices };
         if mnemonic.has_checksum() {
             Ok(mnemonic)
-        } else if mnemonic.is_legacy() {
+        } else if mnemonic.kind() == MnemonicType::LEGACY {
             Err(WalletError::LegacyMnemonic)
         } else {
             Err(WalletError::MnemonicChecksum)
@@ -107,10 +120,18 @@ impl Mnemonic {
         checksum[0] >> unused == hash.as_bytes()[0] >> unused
     }
 
-    fn is_legacy(&self) -> bool {
+    /// What a wallet that also knows the mnemonics of before BIP-39 takes it for. Those all had 24 words, and upstream's
+    /// code panics on fewer.
+    fn kind(&self) -> MnemonicType {
+        if self.indices.len() != LEGACY_WORDS {
+            return if self.has_checksum() {
+                MnemonicType::BIP39
+            } else {
+                MnemonicType::INVALID
+            };
+        }
         let words = self.words().map(String::from).collect();
         nimiq_mnemonic::Mnemonic::from_words_unchecked(words).get_type(WORDLIST_EN)
-            == MnemonicType::LEGACY
     }
 }
 
@@ -120,7 +141,7 @@ impl FromStr for Mnemonic {
     /// Reads words that any white space parts, in either case.
     fn from_str(text: &str) -> Result<Self, WalletError> {
         let count = text.split_whitespace().count();
-        if !(12..=24).contains(&count) || !count.is_multiple_of(3) {
+        if !is_word_count(count) {
             return Err(WalletError::WordCount(count));
         }
         Self::from_words(text.split_whitespace())
@@ -131,4 +152,9 @@ impl fmt::Debug for Mnemonic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Mnemonic")
     }
+}
+
+/// Whether mnemonics of so many words exist.
+fn is_word_count(count: usize) -> bool {
+    (12..=24).contains(&count) && count.is_multiple_of(3)
 }

@@ -60,9 +60,9 @@ pub struct RawMnemonic(Mnemonic);
 
 #[wasm_bindgen(js_class = RawMnemonic)]
 impl RawMnemonic {
-    /// New ones.
-    pub fn generate() -> Result<Self, JsValue> {
-        Mnemonic::generate().map(Self).map_err(thrown)
+    /// So many new ones.
+    pub fn generate(count: usize) -> Result<Self, JsValue> {
+        Mnemonic::generate(count).map(Self).map_err(thrown)
     }
 
     /// Those of `words`.

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use nimiq_mnemonic::Entropy;
+use nimiq_mnemonic::{Entropy, MnemonicType};
 use pico_wallet::{ErrorCode, KeyPair, Mnemonic, Path, WalletError};
 use proptest::prelude::*;
 
@@ -132,16 +132,43 @@ fn a_legacy_mnemonic_is_named_and_an_ambiguous_one_is_of_bip39() {
 
 #[test]
 fn generated_ones_differ_and_are_not_ambiguous() {
-    let first = Mnemonic::generate().unwrap();
-    for _ in 0..600 {
-        let next = Mnemonic::generate().unwrap();
-        assert_ne!(shown(&first), shown(&next));
-        let entropy = nimiq_mnemonic::Mnemonic::from_words_unchecked(
-            next.words().map(String::from).collect(),
-        )
-        .to_entropy(nimiq_mnemonic::WORDLIST_EN)
-        .unwrap();
-        assert!(!entropy.is_colliding_checksum());
+    for count in [12, 15, 18, 21, 24] {
+        let first = Mnemonic::generate(count).unwrap();
+        for _ in 0..600 {
+            let next = Mnemonic::generate(count).unwrap();
+            assert_eq!(next.words().count(), count);
+            assert_ne!(shown(&first), shown(&next));
+            assert_eq!(shown(&parsed(&shown(&next))), shown(&next));
+            if count < 24 {
+                continue;
+            }
+            let upstream = nimiq_mnemonic::Mnemonic::from_words_unchecked(
+                next.words().map(String::from).collect(),
+            );
+            assert!(upstream.get_type(nimiq_mnemonic::WORDLIST_EN) == MnemonicType::BIP39);
+        }
+    }
+}
+
+#[test]
+fn entropy_gives_the_words_of_bip39() {
+    for (entropy, words) in [
+        (vec![0x7f; 16], BIP39[0].0),
+        (vec![0xff; 24], BIP39[3].0),
+        (vec![0xff; 32], BIP39[5].0),
+    ] {
+        assert_eq!(shown(&Mnemonic::from_entropy(&entropy).unwrap()), words);
+    }
+}
+
+#[test]
+fn wrong_checksums_are_told_whatever_the_length() {
+    for count in [12, 15, 18, 21] {
+        let words = vec!["abandon"; count].join(" ");
+        assert_eq!(
+            words.parse::<Mnemonic>().unwrap_err(),
+            WalletError::MnemonicChecksum
+        );
     }
 }
 
@@ -149,9 +176,14 @@ fn generated_ones_differ_and_are_not_ambiguous() {
 fn wrong_counts_are_told() {
     for count in [0, 1, 11, 13, 14, 23, 25, 27, 1000] {
         let words = vec!["abandon"; count].join(" ");
-        assert_eq!(
-            words.parse::<Mnemonic>().unwrap_err(),
-            WalletError::WordCount(count)
+        let error = WalletError::WordCount(count);
+        assert_eq!(words.parse::<Mnemonic>().unwrap_err(), error);
+        assert_eq!(Mnemonic::generate(count).unwrap_err(), error);
+    }
+    for size in [0, 12, 15, 17, 36, 64] {
+        assert!(
+            Mnemonic::from_entropy(&vec![0; size]).is_err(),
+            "{size} bytes"
         );
     }
 }
@@ -192,16 +224,15 @@ fn only_hardened_paths_are_paths() {
 proptest! {
     #[test]
     fn entropy_and_words_are_each_other_s(entropy: [u8; 32]) {
-        let entropy = Entropy::from(entropy);
         let mnemonic = Mnemonic::from_entropy(&entropy).unwrap();
-        let upstream = entropy.to_mnemonic(nimiq_mnemonic::WORDLIST_EN);
+        let upstream = Entropy::from(entropy).to_mnemonic(nimiq_mnemonic::WORDLIST_EN);
         prop_assert_eq!(shown(&mnemonic), upstream.to_string());
         prop_assert_eq!(shown(&parsed(&upstream.to_string())), upstream.to_string());
     }
 
     #[test]
     fn a_replaced_word_is_mostly_noticed_and_never_misread(entropy: [u8; 32], at in 0..24_usize, word in 0..2048_usize) {
-        let mnemonic = Mnemonic::from_entropy(&Entropy::from(entropy)).unwrap();
+        let mnemonic = Mnemonic::from_entropy(&entropy).unwrap();
         let mut words: Vec<_> = mnemonic.words().collect();
         words[at] = nimiq_mnemonic::WORDLIST_EN[word];
         let upstream = nimiq_mnemonic::Mnemonic::from_words_unchecked(
