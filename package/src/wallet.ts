@@ -220,6 +220,7 @@ export interface TransactionOptions {
     fee?: bigint;
     /** From around this block on it can be included, and only within the validity window after it: the current head. */
     validityStartHeight: number;
+    /** The network it is for: no other takes it. */
     network: Network;
 }
 

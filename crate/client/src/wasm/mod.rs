@@ -1,6 +1,7 @@
 //! What exists in the browser only: the exported class and functions, and what they need of JavaScript.
 
 mod bridge;
+mod chain_types;
 mod convert;
 mod core;
 mod logger;

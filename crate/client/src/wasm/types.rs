@@ -15,7 +15,14 @@ export type Transport = 'websocket' | 'webrtc';
 /** What is logged: records of this level and graver ones. */
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'off';
 /** One log record. */
-export interface LogRecord { level: Exclude<LogLevel, 'off'>; target: string; message: string; }
+export interface LogRecord {
+    /** How grave it is. */
+    level: Exclude<LogLevel, 'off'>;
+    /** The part of the client that says it. */
+    target: string;
+    /** For people. */
+    message: string;
+}
 
 /** How far the current macro state can be trusted. */
 export type Trust =
@@ -48,7 +55,7 @@ export interface ClientOptions {
      *  Default `'indexeddb'` where there is one, else `'memory'`. */
     storage?: 'indexeddb' | 'memory';
     /** Trusted start for light sync and background verification, in place of the built-in one. */
-    checkpoint?: { blockNumber: number; hash: string };
+    checkpoint?: Checkpoint;
     /** Verifying key of the network's election-chain proof, in place of the built-in one: a file `<network>.vk` as
      *  `pico-node setup` writes it. Networks without a key are verified by signatures. */
     verifyingKey?: Uint8Array;
@@ -62,6 +69,14 @@ export interface ClientOptions {
     signal?: AbortSignal;
 }
 
+/** An election block that is trusted because you say so. */
+export interface Checkpoint {
+    /** Its number. */
+    blockNumber: number;
+    /** Its hash, hex. */
+    hash: string;
+}
+
 /** What `ready()` waits for, and how long. */
 export interface ReadyOptions {
     /** Default: whatever trust there is once consensus is established. */
@@ -72,201 +87,232 @@ export interface ReadyOptions {
     timeoutMs?: number;
 }
 
-/** A block at the end of a chain. `timestamp`: Unix ms. */
-export interface Head { blockNumber: number; hash: string; timestamp: number; }
+/** A block at the end of a chain. */
+export interface Head {
+    /** Its number. */
+    blockNumber: number;
+    /** Its hash, hex. */
+    hash: string;
+    /** When it was made, Unix ms. */
+    timestamp: number;
+}
+
+/** The block that ends an epoch. */
+export interface ElectionHead extends Head {
+    /** The epoch that it ends. */
+    epoch: number;
+}
 
 /** A snapshot: cheap, synchronous, never half-updated. */
 export interface ClientState {
     /** Only `'established'` means that the head can be relied on, as far as `trust` goes. */
     consensus: 'connecting' | 'syncing' | 'established' | 'offline' | 'closed';
+    /** How far the macro head can be trusted. */
     trust: Trust;
+    /** The newest block. */
     head: Head;
+    /** The newest macro block: what comes before it is final. */
     macroHead: Head;
-    electionHead: Head & { epoch: number };
+    /** The newest election block, whose validators make the blocks of now. */
+    electionHead: ElectionHead;
     /** Peers connected. */
     peers: number;
     /** Peers that agree with the chain. */
     goodPeers: number;
+    /** Which macro sync is at work; `'light'` after a fallback, or if `mode` says so. */
     syncer: 'pico' | 'light';
+    /** Bytes that came from peers since the client was created, on all transports. */
     bytesReceived: number;
+    /** Bytes that went to peers. */
     bytesSent: number;
 }
 
 /** A connected peer. */
 export interface PeerInfo {
+    /** Its libp2p id. */
+    /** The peer. */
     peerId: string;
+    /** The multiaddr it was reached at. */
     address: string;
+    /** How it was reached. */
     transport: Transport;
     /** Round-trip time in ms, once measured. */
     rttMs?: number;
     /** What macro sync made of it. */
     outcome?: string;
+    /** What it offers, as `'history'` or `'accounts-proof'`. */
     services: string[];
 }
 
-/** Every event has `type` and `at` (Unix ms). Ignore unknown types: more may come, and `UnlistedEvent` has some. */
-export type SyncEvent = { at: number } & (
-    | { type: 'peer-joined'; peerId: string; address: string; transport: Transport }
-    | { type: 'peer-left'; peerId: string; reason: string }
-    /** What macro sync made of one peer. */
-    | { type: 'macro-sync'; outcome: 'good' | 'outdated' | 'incompatible' | 'conflicting'; peerId: string; reason?: string }
-    | { type: 'macro-block'; blockNumber: number; hash: string; epoch: number; election: boolean; trust: Trust }
-    /** The syncer went from pico to light: which peer and what made it. */
-    | { type: 'fallback'; from: 'pico'; to: 'light'; peerId?: string; reason: string }
-    | { type: 'zkp'; status: 'requested' | 'verifying' | 'verified' | 'rejected' | 'unavailable'; blockNumber?: number; peerId?: string; ms?: number; reason?: string }
-    | { type: 'trust'; level: Trust; via: 'peers' | 'zkp' | 'signatures' | 'storage'; blockNumber: number }
-    | { type: 'consensus'; state: ClientState['consensus'] }
-    | { type: 'head'; kind: 'extended' | 'rebranched'; blockNumber: number; hash: string; adopted: string[]; reverted: string[] }
-    /** Nothing arrived for too long: what is being done about it. Never a silent stall. */
-    | { type: 'stalled'; forMs: number; action: 'redial' | 'restart-network' | 'resync' }
-    /** A slow reader missed this many events; its iterator goes on with the newest. */
-    | { type: 'lagged'; missed: number }
-);
+/** What every event has. */
+export interface EventOf<Type extends string> {
+    /** Which event it is. */
+    type: Type;
+    /** When it happened, Unix ms. */
+    at: number;
+}
+
+/** A peer can be used. */
+export interface PeerJoinedEvent extends EventOf<'peer-joined'> {
+    /** The peer. */
+    peerId: string;
+    /** The multiaddr it was reached at. */
+    address: string;
+    /** How it was reached. */
+    transport: Transport;
+}
+
+/** A peer is gone. */
+export interface PeerLeftEvent extends EventOf<'peer-left'> {
+    /** The peer. */
+    peerId: string;
+    /** Why, for people. */
+    reason: string;
+}
+
+/** What macro sync made of one peer. */
+export interface MacroSyncEvent extends EventOf<'macro-sync'> {
+    /** It agrees with us; is behind; lacks what we need; or claims another chain. */
+    outcome: 'good' | 'outdated' | 'incompatible' | 'conflicting';
+    /** The peer. */
+    peerId: string;
+    /** Why, unless it is good. */
+    reason?: string;
+}
+
+/** There is a new macro head. */
+export interface MacroBlockEvent extends EventOf<'macro-block'> {
+    /** Its number. */
+    blockNumber: number;
+    /** Its hash, hex. */
+    hash: string;
+    /** The epoch that it is in. */
+    epoch: number;
+    /** Whether it ends an epoch. */
+    election: boolean;
+    /** How far it can be trusted. */
+    trust: Trust;
+}
+
+/** Peers contradict each other, so the chain is checked from the trusted anchor on: the syncer went from pico to light. */
+export interface FallbackEvent extends EventOf<'fallback'> {
+    /** The syncer before. */
+    from: 'pico';
+    /** The syncer from now on. */
+    to: 'light';
+    /** The peer that gave the reason, if it was one. */
+    peerId?: string;
+    /** What it was, for people. */
+    reason: string;
+}
+
+/** Something about a zero-knowledge proof of the election chain. */
+export interface ZkpEvent extends EventOf<'zkp'> {
+    /** A peer is asked; its proof is being checked; holds; doesn't hold; or there is none: from the peer, or, where none
+     *  is named, at all. */
+    status: 'requested' | 'verifying' | 'verified' | 'rejected' | 'unavailable';
+    /** The block that the proof is of; for a request, the one that it is to go beyond. */
+    blockNumber?: number;
+    /** The peer that is asked, or that sent the proof. */
+    peerId?: string;
+    /** How long the check took, in ms. */
+    ms?: number;
+    /** Why it is rejected or unavailable. */
+    reason?: string;
+}
+
+/** Trust has changed. */
+export interface TrustEvent extends EventOf<'trust'> {
+    /** What it is now. */
+    level: Trust;
+    /** Through what: the word of peers, a proof, validators' signatures, or what an earlier run had verified. */
+    via: 'peers' | 'zkp' | 'signatures' | 'storage';
+    /** The macro block as of which it holds. */
+    blockNumber: number;
+}
+
+/** Consensus has changed. */
+export interface ConsensusEvent extends EventOf<'consensus'> {
+    /** What it is now. */
+    state: ClientState['consensus'];
+}
+
+/** The head has moved: by blocks on top of it, or to another branch. */
+export interface HeadEvent extends EventOf<'head'> {
+    /** How it has moved. */
+    kind: 'extended' | 'rebranched';
+    /** Of the new head. */
+    blockNumber: number;
+    /** Of the new head, hex. */
+    hash: string;
+    /** Hashes of the blocks that joined the chain, ascending. */
+    adopted: string[];
+    /** Hashes of those that left it, ascending. */
+    reverted: string[];
+}
+
+/** Nothing arrived for too long: what is being done about it. Never a silent stall. */
+export interface StalledEvent extends EventOf<'stalled'> {
+    /** For so many ms. */
+    forMs: number;
+    /** New connections are sought; all are closed and made anew; or every peer goes through macro sync again. */
+    action: 'redial' | 'restart-network' | 'resync';
+}
+
+/** A slow reader missed events; its iterator goes on with the newest. */
+export interface LaggedEvent extends EventOf<'lagged'> {
+    /** So many. */
+    missed: number;
+}
+
+/** What happens, told apart by `type`. Ignore unknown ones: more may come, and `UnlistedEvent` has some. */
+export type SyncEvent =
+    | PeerJoinedEvent | PeerLeftEvent | MacroSyncEvent | MacroBlockEvent | FallbackEvent | ZkpEvent | TrustEvent
+    | ConsensusEvent | HeadEvent | StalledEvent | LaggedEvent;
+
+/** An address could not be reached. */
+export interface DialFailedEvent extends EventOf<'dial-failed'> {
+    /** The multiaddr. */
+    address: string;
+    /** Why, for people. */
+    reason: string;
+}
+
+/** The verification worker died and was replaced, or can't be had: then signatures and proofs are checked on the thread
+ *  of the client, which is busy for longer at a time. */
+export interface WorkerEvent extends EventOf<'worker'> {
+    /** What became of it. */
+    status: 'restarted' | 'unavailable';
+    /** Why, for people. */
+    reason: string;
+}
+
+/** A signature or a proof was checked on the thread of the client. */
+export interface VerifiedInPlaceEvent extends EventOf<'verified-in-place'> {
+    /** Why not by the worker. */
+    reason: string;
+}
+
+/** What an earlier run had stored is in use again, or of no use; or nothing can be stored. */
+export interface StorageStatusEvent extends EventOf<'storage'> {
+    /** What became of it. */
+    status: 'restored' | 'discarded' | 'unavailable';
+    /** The key that the client is known by; peers and how to reach them; or the verified chain. */
+    record?: 'identity' | 'contacts' | 'chain';
+    /** Why it is discarded or unavailable. */
+    reason?: string;
+    /** Where a restored chain ends, or trust starts. */
+    blockNumber?: number;
+}
+
+/** The clock of this machine differs from the peers'. */
+export interface ClockEvent extends EventOf<'clock'> {
+    /** Ours minus theirs, in ms. */
+    skewMs: number;
+}
 
 /** Also among the events, beside `SyncEvent`. */
-export type UnlistedEvent = { at: number } & (
-    /** An address could not be reached. */
-    | { type: 'dial-failed'; address: string; reason: string }
-    /** The verification worker died and was replaced, or can't be had: then signatures and proofs are checked on the
-     *  thread of the client, which is busy for longer at a time. */
-    | { type: 'worker'; status: 'restarted' | 'unavailable'; reason: string }
-    /** A signature or a proof was checked on the thread of the client. */
-    | { type: 'verified-in-place'; reason: string }
-    /** What an earlier run had stored is in use again, or of no use; or nothing can be stored. A restored chain ends, or
-     *  trust starts, at `blockNumber`. */
-    | { type: 'storage'; status: 'restored' | 'discarded' | 'unavailable'; record?: 'identity' | 'contacts' | 'chain'; reason?: string; blockNumber?: number }
-    /** The clock of this machine differs from the peers' by so many ms: ours minus theirs. */
-    | { type: 'clock'; skewMs: number }
-);
-
-/** An account at some block. */
-export type Account = {
-    /** User-friendly, as all addresses. */
-    address: string;
-    /** In Luna. */
-    balance: bigint;
-    /** The block against whose state root it is proven. */
-    blockNumber: number;
-    /** How far that block could be trusted. */
-    trust: Trust;
-} & (
-    | { type: 'basic'; details?: undefined }
-    | { type: 'vesting'; details: VestingDetails }
-    | { type: 'htlc'; details: HtlcDetails }
-    | { type: 'staking'; details: StakingDetails }
-);
-/** Coins that are released to their owner step by step. Times in Unix ms, durations in ms. */
-export type VestingDetails = {
-    owner: string;
-    startTime: number;
-    timeStep: number;
-    /** Released at each step. */
-    stepAmount: bigint;
-    /** Locked at first. */
-    totalAmount: bigint;
-};
-/** Coins for whoever knows the pre-image of a hash, until a time. */
-export type HtlcDetails = {
-    /** Gets back what is left after `timeout`. */
-    sender: string;
-    recipient: string;
-    hashAlgorithm: 'blake2b' | 'sha256' | 'sha512';
-    /** Hex. */
-    hashRoot: string;
-    hashCount: number;
-    /** Unix ms. */
-    timeout: number;
-    /** Locked at first. */
-    totalAmount: bigint;
-};
-/** The staking contract, of which there is one. */
-export type StakingDetails = {
-    /** Who can be elected, and with how much stake. */
-    activeValidators: { address: string; stake: bigint }[];
-};
-
-/** A validator, elected or not. Keys in hex, amounts in Luna. */
-export interface Validator {
-    address: string;
-    /** Of its blocks' signatures. */
-    signingKey: string;
-    /** Of its votes. */
-    votingKey: string;
-    rewardAddress: string;
-    deposit: bigint;
-    /** Its deposit and all that is delegated to it. */
-    totalStake: bigint;
-    numStakers: number;
-    /** It gave up for good. */
-    retired: boolean;
-    /** The block from which on it is inactive, which may be yet to come. */
-    inactiveFrom?: number;
-    /** The block at which it was last jailed. It stays after its time in jail. */
-    jailedFrom?: number;
-}
-
-/** A validator of the current epoch. It has `slots` slots from number `firstSlot` on. */
-export interface ElectedValidator { address: string; slots: number; firstSlot: number; }
-
-/** A staker. Amounts in Luna. */
-export interface Staker {
-    address: string;
-    /** Its active stake. */
-    balance: bigint;
-    /** The validator it delegates to. */
-    delegation?: string;
-    inactiveBalance: bigint;
-    /** The block from which on that is inactive, which may be yet to come. */
-    inactiveFrom?: number;
-    /** What can be withdrawn. */
-    retiredBalance: bigint;
-}
-
-/** A block, without what it contains. Hashes in hex. */
-export interface Block {
-    blockNumber: number;
-    hash: string;
-    /** A macro block ends a batch. */
-    type: 'micro' | 'macro';
-    /** Whether it is a macro block that ends an epoch. */
-    election: boolean;
-    epoch: number;
-    batch: number;
-    /** Unix ms. */
-    timestamp: number;
-    parentHash: string;
-    stateHash: string;
-    historyHash: string;
-    /** Of the protocol. */
-    version: number;
-}
-
-/** A transaction and what became of it. Amounts in Luna. */
-export interface TransactionDetails {
-    hash: string;
-    sender: string;
-    recipient: string;
-    value: bigint;
-    fee: bigint;
-    /** What it carries for its recipient, hex. */
-    data: string;
-    /** 1: creates a contract; 2: signals, without a value. */
-    flags: number;
-    /** The block from which on it may be included. */
-    validityStartHeight: number;
-    format: 'basic' | 'extended';
-    /** `'included'` in a block that may still be reverted, `'finalized'` by a macro block. `'failed'`: included, but only
-     *  its fee was paid. `'expired'`: it can't be included any more. */
-    state: 'pending' | 'included' | 'finalized' | 'expired' | 'failed';
-    /** The block that includes it. */
-    blockNumber?: number;
-    /** That block's, Unix ms. */
-    timestamp?: number;
-    /** Blocks up to the head, from that block on. */
-    confirmations?: number;
-    /** Whether it did what it says. */
-    executed?: boolean;
-}
+export type UnlistedEvent = DialFailedEvent | WorkerEvent | VerifiedInPlaceEvent | StorageStatusEvent | ClockEvent;
 
 /** Which part of an address's history is wanted. */
 export interface HistoryOptions {
@@ -290,8 +336,31 @@ export interface WaitOptions {
 
 /** What went wrong. */
 export type ErrorCode =
-    | 'invalid-options' | 'invalid-address' | 'invalid-transaction' | 'unsupported'
-    | 'no-peers' | 'timeout' | 'proof-invalid' | 'not-found' | 'aborted' | 'closed'
-    | 'storage' | 'worker' | 'crashed';
+    /** An argument is wrong; the message says which, and why. */
+    | 'invalid-options'
+    /** What should be an address is none. */
+    | 'invalid-address'
+    /** No node would take this transaction. */
+    | 'invalid-transaction'
+    /** This context can't do it: no WebAssembly, or none of the wanted transports. */
+    | 'unsupported'
+    /** Nobody to connect to or to ask. */
+    | 'no-peers'
+    /** It took too long. */
+    | 'timeout'
+    /** Everyone asked gave an answer that is not true. */
+    | 'proof-invalid'
+    /** It doesn't exist, or nobody has it any more; or a file of the package is not where it should be. */
+    | 'not-found'
+    /** A signal was aborted. */
+    | 'aborted'
+    /** The client is closed, or what was called has been freed. */
+    | 'closed'
+    /** The browser's storage failed. */
+    | 'storage'
+    /** The verification worker failed. */
+    | 'worker'
+    /** The client has crashed. Another one can be created. */
+    | 'crashed';
 // </types>
 "#;
