@@ -1,12 +1,13 @@
 // `npm run bench`: this client beside @nimiq/core, in one run, on nodes of this machine, in headless Chromium.
 //
 //     npm run bench [-- options]
-//       --runs N     cold runs of each (default 7)
+//       --runs N     cold runs of each (default 7; 3 with --lighthouse)
 //       --epochs L   prefilled epochs to compare what macro sync receives at (default 3,30,300)
 //       --trust L    epochs to verify, by proof and by signatures (default 1,4,1000: the last takes a quarter of an hour)
 //       --write      keep the result in docs/bench.md
 //       --gateway [MINUTES]   instead of all this, a gateway under load, for so many minutes with the same clients
 //                    (default 5; a quarter of an hour more for the rest), kept in docs/bench.md as well
+//       --lighthouse  instead of all this, what Lighthouse says of the wallet; kept in docs/bench.md with --write
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
@@ -17,8 +18,10 @@ import { launchBrowser } from './lib/browser.mjs';
 import { buildNode, startDevnet } from './lib/devnet.mjs';
 import { Failure, main, root, run, say, step } from './lib/env.mjs';
 import { buildGateway, measureGateway } from './lib/gateway-bench.mjs';
+import { measureLighthouse } from './lib/lighthouse.mjs';
 import { CALLS, HISTORY, ROUNDS, WATCHED, measureLoad } from './lib/load.mjs';
 import { SLOW_LINE, emptyPageMemory, measure, measureReload } from './lib/measure.mjs';
+import { buildPage } from './lib/page.mjs';
 import { median, spread, table } from './lib/stats.mjs';
 import { measureTrust } from './lib/trust.mjs';
 import { serve } from './serve.mjs';
@@ -30,13 +33,13 @@ const GENESIS = 200;
 const EPOCH_RUNS = 7;
 /** Clients that verify, at each distance. */
 const TRUST_RUNS = 3;
-/** Where the result is kept, and what begins the gateway's part of it, which is the last. */
+/** Where the result is kept. What is measured apart from the rest has a part of its own there, below these headings. */
 const FILE = join(root, 'docs', 'bench.md');
-const GATEWAY_PART = '\n## Gateway\n';
+const PARTS = ['Lighthouse', 'Gateway'];
 const NAMES = { ours: 'pico-sync-client', theirs: '@nimiq/core' };
 
 main(async () => {
-    const { runs, epochs, trust, write, gateway } = parse(process.argv.slice(2));
+    const { runs, epochs, trust, write, gateway, lighthouse } = parse(process.argv.slice(2));
     await setup('build', 'node', 'browser');
     await step('Building the npm package', () => run(process.execPath, ['scripts/build.mjs'], { label: 'package' }));
     await step('Building the node', buildNode);
@@ -44,7 +47,14 @@ main(async () => {
         await step('Building the gateway (the first time takes half an hour)', buildGateway);
         const text = await measureGateway(gateway);
         process.stdout.write(`${text}\n`);
-        keep({ gatewayPart: text });
+        keep('Gateway', text);
+        return;
+    }
+    if (lighthouse) {
+        await step('Building the page', buildPage);
+        const text = await measureLighthouse(runs);
+        process.stdout.write(`${text}\n`);
+        if (write) keep('Lighthouse', text);
         return;
     }
     const loadBefore = loadavg();
@@ -59,15 +69,21 @@ main(async () => {
 
     const text = await report({ runs, results, reloads, macroSync, verified, underLoad, loadBefore });
     process.stdout.write(`${text}\n`);
-    if (write) keep({ mainPart: `# Benchmark\n\nMade by \`npm run bench -- --write\`.\n\n${text}\n` });
+    if (write) keep(undefined, `Made by \`npm run bench -- --write\`.\n\n${text}`);
 });
 
-/** Replaces one part of the file that results are kept in. */
-function keep({ mainPart, gatewayPart }) {
-    const old = existsSync(FILE) ? readFileSync(FILE, 'utf8') : '# Benchmark\n';
-    const [oldMain, ...oldGateway] = old.split(GATEWAY_PART);
-    const parts = [mainPart ?? oldMain, ...(gatewayPart === undefined ? oldGateway : [`\n${gatewayPart}\n`])];
-    writeFileSync(FILE, parts.join(GATEWAY_PART));
+/** Replaces one part of the file that results are kept in, the first one if it has no name. */
+function keep(part, text) {
+    const parts = new Map([[undefined, '']]);
+    let current;
+    for (const line of existsSync(FILE) ? readFileSync(FILE, 'utf8').split('\n') : []) {
+        const heading = PARTS.find((name) => line === `## ${name}`);
+        if (heading) parts.set((current = heading), '');
+        else if (!line.startsWith('# ')) parts.set(current, `${parts.get(current)}${line}\n`);
+    }
+    parts.set(part, text);
+    const sections = PARTS.filter((name) => parts.has(name)).map((name) => `## ${name}\n\n${parts.get(name).trim()}\n`);
+    writeFileSync(FILE, [`# Benchmark\n\n${parts.get(undefined).trim()}\n`, ...sections].join('\n'));
     say(`written to ${FILE}`);
 }
 
@@ -80,7 +96,8 @@ function parse(argv) {
             args,
             options: {
                 gateway: { type: 'string' },
-                runs: { type: 'string', default: '7' },
+                lighthouse: { type: 'boolean', default: false },
+                runs: { type: 'string' },
                 epochs: { type: 'string', default: '3,30,300' },
                 trust: { type: 'string', default: '1,4,1000' },
                 write: { type: 'boolean', default: false },
@@ -95,10 +112,12 @@ function parse(argv) {
         return n;
     };
     return {
-        runs: whole('runs', values.runs, 1),
+        // Those of Lighthouse take half a minute each.
+        runs: whole('runs', values.runs ?? (values.lighthouse ? '3' : '7'), 1),
         epochs: values.epochs.split(',').filter(Boolean).map((text) => whole('epochs', text, 1)),
         trust: values.trust.split(',').filter(Boolean).map((text) => whole('trust', text, 1)),
         write: values.write,
+        lighthouse: values.lighthouse,
         gateway: values.gateway === undefined ? undefined : whole('gateway', values.gateway, 1),
     };
 }

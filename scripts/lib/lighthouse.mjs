@@ -1,0 +1,120 @@
+// `npm run bench -- --lighthouse`: what Lighthouse says of the wallet, as a phone and as a desktop would have it.
+//
+// Lighthouse has a folder of its own with a lock file (`tests/bench/lighthouse`), and is installed into the cache when it is
+// first asked for.
+
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+import { findBrowser } from '../setup.mjs';
+import { serve } from '../serve.mjs';
+import { FLAGS } from './browser.mjs';
+import { startDevnet } from './devnet.mjs';
+import { Failure, env, root, run, say, step } from './env.mjs';
+import { pageDir } from './page.mjs';
+import { playground } from './playground.mjs';
+import { median, table } from './stats.mjs';
+
+/** What each is to have at least, of 100. */
+const GOAL = 95;
+const CATEGORIES = { performance: 'Performance', accessibility: 'Accessibility', 'best-practices': 'Best practices' };
+/** The views that a visitor without an account comes to. */
+const VIEWS = { Welcome: '#/', Network: '#/network' };
+
+/** Measures each view so many times, and returns the report. Says which goals were missed. */
+export async function measureLighthouse(runs) {
+    const { lighthouse, forms, launch, version } = await step('Making Lighthouse ready', load);
+    const devnet = await step('Starting the devnet', () => startDevnet({ proofs: 'fixture' }));
+    let server;
+    try {
+        server = await serve({ mounts: { '/': pageDir, ...playground(devnet) }, brotli: true });
+        const rows = [];
+        const missed = [];
+        for (const [view, hash] of Object.entries(VIEWS)) {
+            for (const [form, config] of Object.entries(forms)) {
+                const results = [];
+                for (let i = 0; i < runs; i++) {
+                    results.push(await step(`${view}, ${form}, run ${i + 1} of ${runs}`, () => audit(`${server.url}${hash}`, { lighthouse, launch, config })));
+                }
+                const scores = Object.keys(CATEGORIES).map((id) => median(results.map((result) => result.scores[id])));
+                const metric = (id, digits, unit, scale) => `${(median(results.map(({ audits }) => audits[id].numericValue)) / scale).toFixed(digits)} ${unit}`;
+                rows.push([
+                    `${view}, ${form}`,
+                    ...scores.map((score) => `${score}`),
+                    metric('first-contentful-paint', 2, 's', 1000),
+                    metric('largest-contentful-paint', 2, 's', 1000),
+                    metric('total-blocking-time', 0, 'ms', 1),
+                    median(results.map(({ audits }) => audits['cumulative-layout-shift'].numericValue)).toFixed(3),
+                ]);
+                Object.values(CATEGORIES).forEach((name, n) => scores[n] < GOAL && missed.push(`${view}, ${form}: ${name} ${scores[n]}`));
+                for (const line of new Set(results.flatMap(faults))) say(`  ${line}`);
+            }
+        }
+        for (const line of missed) say(`  below ${GOAL}: ${line}`);
+        return [
+            'Made by `npm run bench -- --lighthouse --write`.',
+            '',
+            `What Lighthouse ${version} gives the wallet of 100, median of ${runs}: a first visit, served with brotli, with a devnet on the same`,
+            'machine. “phone” is its slow 4G on a processor four times slower, “desktop” its fast line.',
+            '',
+            table([['', ...Object.values(CATEGORIES), 'First paint', 'Largest paint', 'Blocked', 'Layout shift'], ...rows]),
+            '',
+            `${new Date().toISOString().slice(0, 10)}. Goal: ${GOAL} each${missed.length ? `; missed: ${missed.join(', ')}` : ''}.`,
+        ].join('\n');
+    } finally {
+        await server?.close();
+        await devnet.stop();
+    }
+}
+
+/** One visit with a browser of its own. */
+async function audit(url, { lighthouse, launch, config }) {
+    const chrome = await launch({ chromePath: findBrowser(), chromeFlags: ['--headless=new', ...FLAGS] });
+    try {
+        const { lhr } = await lighthouse(url, { port: chrome.port, onlyCategories: Object.keys(CATEGORIES), logLevel: 'error' }, config);
+        if (lhr.runtimeError) throw new Failure(`Lighthouse: ${lhr.runtimeError.message}`);
+        const scores = Object.fromEntries(Object.entries(lhr.categories).map(([id, { score }]) => [id, Math.round(score * 100)]));
+        return { scores, audits: lhr.audits, categories: lhr.categories };
+    } finally {
+        await chrome.kill();
+    }
+}
+
+/** What an audit found wrong that counts for a score. */
+function faults({ audits, categories }) {
+    const counted = Object.values(categories).flatMap(({ auditRefs }) => auditRefs).filter(({ weight }) => weight > 0);
+    return counted
+        .map(({ id }) => audits[id])
+        .filter(({ score }) => score !== null && score < 0.9)
+        .map(({ id, title, displayValue }) => `${id}: ${title}${displayValue ? ` (${displayValue})` : ''}`);
+}
+
+/** Installs Lighthouse unless it is there, as its lock file says, and imports it. */
+async function load() {
+    const from = join(root, 'tests', 'bench', 'lighthouse');
+    const files = ['package.json', 'package-lock.json'];
+    const hash = createHash('sha256');
+    for (const name of files) hash.update(readFileSync(join(from, name)));
+    const parent = join(env().cacheDir, 'lighthouse');
+    const folder = join(parent, hash.digest('hex').slice(0, 16));
+    if (!existsSync(folder)) {
+        mkdirSync(parent, { recursive: true });
+        // Whole or not at all: an installation that breaks off leaves nothing that looks like one.
+        const part = mkdtempSync(join(parent, 'part-'));
+        try {
+            for (const name of files) cpSync(join(from, name), join(part, name));
+            await run('npm', ['ci', '--ignore-scripts'], { cwd: part, quiet: true });
+            renameSync(part, folder);
+        } catch (error) {
+            rmSync(part, { recursive: true, force: true });
+            throw error;
+        }
+    }
+    const module = (...path) => import(pathToFileURL(join(folder, 'node_modules', ...path)).href);
+    const { default: lighthouse, desktopConfig } = await module('lighthouse', 'core', 'index.js');
+    const { launch } = await module('chrome-launcher', 'dist', 'index.js');
+    const { version } = JSON.parse(readFileSync(join(folder, 'node_modules', 'lighthouse', 'package.json'), 'utf8'));
+    return { lighthouse, launch, version, forms: { phone: undefined, desktop: desktopConfig } };
+}
