@@ -70,6 +70,12 @@ export async function connect(options: ClientOptions = {}, startedAt = performan
     if (session.peek() === mine) void mine.run({ ...usual(), ...options });
 }
 
+/** The session as it is now, for what is drawn of it: who reads it so is drawn again when it changes. */
+export function live(of: Session): Session {
+    void beat.value;
+    return of;
+}
+
 /** Ends the client; there is none until `connect`. */
 export async function disconnect(): Promise<void> {
     await session.peek()?.close();

@@ -31,6 +31,12 @@ export type Fallback = {
     reason: string;
     /** What was believed until then. */
     given?: MacroBlock;
+    /** When a newer block was proven, how, and how long the check took in ms, if it was a proof's. */
+    proven?: { at: number; via: 'zkp' | 'signatures'; blockNumber: number; ms?: number };
+    /** Who was thrown out for what they said. */
+    banned: { peerId: string; at: number; reason?: string }[];
+    /** When enough peers agreed again, on what is proven. */
+    recovered?: number;
 };
 
 /** What the client's trust rests on. */
@@ -56,6 +62,8 @@ export class Session {
     trust?: TrustInfo;
     /** What was last heard of election-chain proofs. */
     zkp?: ZkpEvent;
+    /** The trusted block that proofs are asked from; not known before one is asked for. */
+    anchor?: number;
     /** Since when nothing came, while that is so. */
     stall?: Extract<SyncEvent, { type: 'stalled' }>;
     readonly milestones = new Map<Milestone, number>();
@@ -157,6 +165,7 @@ export class Session {
             case 'peer-left': {
                 const row = this.peers.get(event.peerId);
                 // That it lied says more than that the connection to it ended.
+                if (row?.outcome === 'conflicting') this.fallbacks.at(-1)?.banned.push({ peerId: event.peerId, at: event.at, reason: row.reason });
                 if (row) Object.assign(row, { connected: false, rttMs: undefined, reason: row.outcome === 'conflicting' && row.reason ? row.reason : event.reason });
                 this.#forgetPeers();
                 break;
@@ -178,16 +187,20 @@ export class Session {
                 break;
             case 'fallback':
                 // The newest election block is what a lie would be about.
-                this.fallbacks.push({ at: event.at, peerId: event.peerId, reason: event.reason, given: this.macros.findLast(({ election }) => election) ?? this.macros.at(-1) });
+                this.fallbacks.push({ at: event.at, peerId: event.peerId, reason: event.reason, given: this.macros.findLast(({ election }) => election) ?? this.macros.at(-1), banned: [] });
                 this.trust = undefined;
                 this.macros = [];
                 this.blocks = [];
                 break;
             case 'zkp':
-                this.zkp = event;
+                // Peers without proofs say so at any time; it is no news once one of another peer is at hand.
+                if (event.status !== 'unavailable' || !event.peerId || this.zkp?.status === 'requested') this.zkp = event;
+                if (event.status === 'requested') this.anchor = event.blockNumber;
+                if (event.status === 'verified') this.#proven(event.at, 'zkp', event.blockNumber ?? 0, event.ms);
                 break;
             case 'trust':
                 this.trust = event;
+                if (event.level === 'verified' && (event.via === 'zkp' || event.via === 'signatures')) this.#proven(event.at, event.via, event.blockNumber);
                 if (event.level === 'verified') for (const macro of this.macros) if (macro.blockNumber <= event.blockNumber) macro.trust = 'verified';
                 break;
             case 'stalled':
@@ -197,10 +210,17 @@ export class Session {
                 if (event.state === 'established') {
                     this.stall = undefined;
                     this.#reach('established');
+                    const fallback = this.fallbacks.at(-1);
+                    if (fallback && this.trust?.level === 'verified') fallback.recovered ??= event.at;
                 }
                 break;
         }
         this.refresh(event);
+    }
+
+    #proven(at: number, via: 'zkp' | 'signatures', blockNumber: number, ms?: number): void {
+        const fallback = this.fallbacks.at(-1);
+        if (fallback) fallback.proven ??= { at, via, blockNumber, ms };
     }
 
     #reach(milestone: Milestone): void {

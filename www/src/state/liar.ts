@@ -1,0 +1,54 @@
+// The devnet's lying peer: turning it on, and a client that hears it first.
+
+import { signal } from '@preact/signals';
+
+import { connect, devnet } from './connection.js';
+
+export interface Liar {
+    address: string;
+    peerId: string;
+}
+
+/** While the client was sent to it. */
+export const liar = signal<Liar | undefined>(undefined);
+/** While the devnet is being asked. */
+export const busy = signal(false);
+/** Why it could not be turned on or off. */
+export const problem = signal<string | undefined>(undefined);
+
+/**
+ * Starts the liar, and a client that is told of it alone and knows nothing from before: of two peers that contradict each
+ * other, chance decides whom it asks first, and a lie against a proven chain does nothing.
+ */
+export async function turnOn(): Promise<void> {
+    await ask('POST', async (answer) => {
+        const started = answer as Liar;
+        liar.value = started;
+        await connect({ storage: 'memory', peers: [started.address] });
+    });
+}
+
+/** Stops the liar, and goes back to the usual client. */
+export async function turnOff(): Promise<void> {
+    await ask('DELETE', async () => {
+        liar.value = undefined;
+        await connect();
+    });
+}
+
+async function ask(method: 'POST' | 'DELETE', then: (answer: unknown) => Promise<void>): Promise<void> {
+    const path = devnet.peek()?.liar;
+    if (!path || busy.peek()) return;
+    busy.value = true;
+    problem.value = undefined;
+    try {
+        const response = await fetch(path, { method, headers: { 'Content-Type': 'application/json' }, body: method === 'POST' ? '{}' : undefined });
+        const answer = (await response.json()) as { error?: string };
+        if (!response.ok) throw new Error(answer.error ?? `the devnet answered ${response.status}`);
+        await then(answer);
+    } catch (error) {
+        problem.value = error instanceof Error ? error.message : String(error);
+    } finally {
+        busy.value = false;
+    }
+}
