@@ -11,6 +11,7 @@ import { buildNode } from './lib/devnet.mjs';
 import { Failure, bold, dim, elapsed, green, main, red, root, run, say } from './lib/env.mjs';
 import { buildPage } from './lib/page.mjs';
 import { checkPackage } from './lib/publish.mjs';
+import { checkReference } from './lib/reference.mjs';
 import { runTests } from './lib/run-tests.mjs';
 import { compressed } from './serve.mjs';
 import { setup } from './setup.mjs';
@@ -34,6 +35,7 @@ const STAGES = {
     size: ['The package is small enough', checkSize],
     publish: ['The package can be published', checkPackage],
     types: ['The typings fit the contract, and the page fits the typings', checkTypes],
+    docs: ['The API reference is complete', checkReference],
     page: ['The page builds', buildPage],
     node: ['The node builds', buildNode],
     rust: [
