@@ -3,12 +3,13 @@
 //
 //     npm test [-- STAGE …]      only those stages; `npm test -- --list` names them
 
-import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { cargo } from './lib/cargo.mjs';
 import { buildNode } from './lib/devnet.mjs';
 import { Failure, bold, dim, elapsed, green, main, red, root, run, say } from './lib/env.mjs';
+import { CLIENT_FILES, WALLET_FILES } from './lib/loaded.mjs';
 import { buildPage } from './lib/page.mjs';
 import { checkPackage } from './lib/publish.mjs';
 import { checkReference } from './lib/reference.mjs';
@@ -100,15 +101,10 @@ main(async () => {
     return failure ? 1 : 0;
 });
 
-/** Everything a page loads, as it travels. */
+/** Everything a page loads where the files are beside the script, as it travels. */
 function checkSize() {
-    const files = readdirSync(join(root, 'dist')).filter((name) => /\.(wasm|js)$/.test(name));
-    if (!files.length) throw new Failure('dist/ is empty: the package is not built');
-    const isWallet = (name) => name.startsWith('wallet');
-    const problems = [
-        measure('the client', files.filter((name) => !isWallet(name)), SIZE_LIMIT),
-        measure('the wallet', files.filter((name) => isWallet(name) || name === 'error.js'), WALLET_SIZE_LIMIT),
-    ].filter(Boolean);
+    if (!existsSync(join(root, 'dist', 'index.js'))) throw new Failure('dist/ is empty: the package is not built');
+    const problems = [measure('the client', CLIENT_FILES, SIZE_LIMIT), measure('the wallet', WALLET_FILES, WALLET_SIZE_LIMIT)].filter(Boolean);
     if (problems.length) throw new Failure(problems.join('; '));
 }
 

@@ -8,7 +8,8 @@ import { Keeper } from './keeper.js';
 import { builtInKey, type BuiltInKey } from './keys.js';
 import { watchPage } from './lifecycle.js';
 import { logSink } from './log.js';
-import { compiledModule } from './module.js';
+import { sharedParts } from './module.js';
+import type { Parts } from './platform.js';
 import { ClientStorage } from './storage.js';
 import { TransactionIterator } from './transactions.js';
 import type {
@@ -68,9 +69,9 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
         const loading = builtInKey(options);
         const client = new PicoSyncClient(constructing);
         try {
-            const module = await compiledModule();
+            const parts = await sharedParts();
             aborted();
-            await client.#start(module, await opening, await loading, options);
+            await client.#start(parts, await opening, await loading, options);
             aborted();
         } catch (error) {
             const failure = toPicoSyncError(error, 'crashed');
@@ -90,7 +91,7 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
         return client;
     }
 
-    async #start(module: WebAssembly.Module, storage: ClientStorage, builtIn: BuiltInKey, options: ClientOptions): Promise<void> {
+    async #start({ module, startWorker, globals }: Parts, storage: ClientStorage, builtIn: BuiltInKey, options: ClientOptions): Promise<void> {
         this.#keeper = new Keeper(storage, (record) => {
             try {
                 return this.#instance?.call(() => this.#core?.saved(record));
@@ -100,7 +101,7 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
             }
         });
         storage.listen((notice) => this.#event({ type: 'storage', at: Date.now(), ...notice }));
-        const instance = await Instance.start(module, (error) => this.#finish(error));
+        const instance = await Instance.start(module, (error) => this.#finish(error), globals);
         this.#instance = instance;
         // Instantiating and starting each take a while: not in one go, the page has other things to do.
         await nextTask();
@@ -115,7 +116,7 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
         const network = instance.call(() => core.network);
         // A copy: the page may have a use of its own for those bytes, and workers may have to be started again.
         const verifyingKey = (options?.verifyingKey ?? builtIn.bytes)?.slice();
-        this.#worker = new VerificationWorker(options?.worker ?? defaultWorker, { module, network, verifyingKey }, (notice) =>
+        this.#worker = new VerificationWorker(options?.worker ?? startWorker, { module, network, verifyingKey }, (notice) =>
             this.#event({ type: 'worker', at: Date.now(), ...notice }),
         );
         if (builtIn.problem) this.#event({ type: 'zkp', status: 'unavailable', reason: builtIn.problem, at: Date.now() });
@@ -456,10 +457,6 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
         const found = state ? `${state.consensus}, trust ${state.trust}, ${state.goodPeers} good of ${state.peers} peers` : 'not started';
         return `Not ready after ${afterMs} ms: ${found}.`;
     }
-}
-
-function defaultWorker(): Worker {
-    return new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'pico-sync' });
 }
 
 /** Resolves in a task of its own, soon also in a page out of sight, where timers are held back. */

@@ -10,6 +10,9 @@ import { PicoSyncError, describe, toPicoSyncError } from './error.js';
 type Timer = ReturnType<typeof globalThis.setTimeout>;
 type Exports = WebAssembly.Exports;
 
+/** What instances find under the names of globals, where it is to be something else, or where there is nothing. */
+export type HostGlobals = { readonly WebSocket?: typeof WebSocket | undefined; readonly [name: string]: unknown };
+
 /** What a callback into an instance that is over returns: the glue looks for an error at some index, and finds none. */
 const NOTHING: readonly never[] = Object.freeze([]);
 
@@ -19,6 +22,7 @@ export class Instance {
     readonly #timeouts = new Set<Timer>();
     readonly #intervals = new Set<Timer>();
     readonly #onCrash: (error: PicoSyncError) => void;
+    readonly #host: HostGlobals;
     #core: Core | undefined;
     #panic: string | undefined;
     /** Why nothing may be called any more. */
@@ -27,16 +31,17 @@ export class Instance {
     #calls = 0;
     #depth = 0;
 
-    private constructor(onCrash: (error: PicoSyncError) => void) {
+    private constructor(onCrash: (error: PicoSyncError) => void, host: HostGlobals) {
         this.#onCrash = onCrash;
+        this.#host = host;
     }
 
     /**
      * A new instance of `module`. `onCrash` is called at most once, when it has panicked or trapped; by then
-     * everything it had open is closed.
+     * everything it had open is closed. The globals of `host` are what it finds in place of the real ones.
      */
-    static async start(module: WebAssembly.Module, onCrash: (error: PicoSyncError) => void): Promise<Instance> {
-        const instance = new Instance(onCrash);
+    static async start(module: WebAssembly.Module, onCrash: (error: PicoSyncError) => void, host: HostGlobals = {}): Promise<Instance> {
+        const instance = new Instance(onCrash, host);
         const core = await instantiate(module, {
             globals: instance.#globals(),
             guard: (exports) => instance.#guard(exports),
@@ -139,23 +144,24 @@ export class Instance {
     #overrides(): Record<string, unknown> {
         const sockets = this.#sockets;
         const Socket =
-            typeof WebSocket === 'undefined'
-                ? undefined
-                : class extends WebSocket {
-                      constructor(url: string | URL, protocols?: string | string[]) {
-                          super(url, protocols);
-                          sockets.add(this);
-                          this.addEventListener('close', () => sockets.delete(this));
-                      }
-                  };
+            this.#host.WebSocket &&
+            class extends this.#host.WebSocket {
+                constructor(url: string | URL, protocols?: string | string[]) {
+                    super(url, protocols);
+                    sockets.add(this);
+                    this.addEventListener('close', () => sockets.delete(this));
+                }
+            };
         const clear = (timers: Set<Timer>, stop: (timer: Timer) => void) => (timer: Timer) => {
             timers.delete(timer);
             stop(timer);
         };
         return {
+            ...this.#host,
             WebSocket: Socket,
             setTimeout: (work: (...args: unknown[]) => void, ms?: number, ...args: unknown[]): Timer => {
-                const timer: Timer = setTimeout(() => {
+                // Numbers, also in Node: the wasm knows no others.
+                const timer: Timer = +setTimeout(() => {
                     this.#timeouts.delete(timer);
                     work(...args);
                 }, ms);
@@ -163,7 +169,7 @@ export class Instance {
                 return timer;
             },
             setInterval: (work: (...args: unknown[]) => void, ms?: number, ...args: unknown[]): Timer => {
-                const timer: Timer = setInterval(work, ms, ...args);
+                const timer: Timer = +setInterval(work, ms, ...args);
                 this.#intervals.add(timer);
                 return timer;
             },

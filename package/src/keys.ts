@@ -2,6 +2,7 @@
 // those load who join it. As modules, and not as files to fetch, they go through any bundler and content policy that the
 // package itself goes through.
 
+import { bytesOf } from './base64.js';
 import { keys } from './built-in-keys.js';
 import { describe } from './error.js';
 import { within } from './wait.js';
@@ -23,7 +24,7 @@ export async function builtInKey(options: { network?: unknown; verifyingKey?: un
         const loading = (keys as Record<string, () => Promise<{ default: string }>>)[network]?.();
         if (!loading) return {};
         const { default: base64 } = await within(LOAD_TIMEOUT, loading, () => {});
-        return { bytes: Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)) };
+        return { bytes: bytesOf(base64) };
     } catch (error) {
         return { problem: `the verifying key of ${network} could not be loaded: ${describe(error)}` };
     }

@@ -20,8 +20,9 @@ export interface Listener {
 export function watchPage(listener: Listener): () => void {
     const stop = new AbortController();
     const page = typeof document === 'undefined' ? undefined : document;
-    const on = (target: EventTarget, type: string, react: (event: Event) => void) =>
-        target.addEventListener(type, react, { signal: stop.signal });
+    // Node has nothing to tell: its global object takes no listeners.
+    const on = (target: Partial<EventTarget>, type: string, react: (event: Event) => void) =>
+        target.addEventListener?.(type, react, { signal: stop.signal });
 
     /** When the page stopped running, if it has. */
     let frozenAt: number | undefined;

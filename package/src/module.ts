@@ -1,14 +1,14 @@
-// The compiled wasm: loaded and compiled once per page, however many clients it has.
+// What clients are made of: loaded and compiled once per page, however many clients it has.
 
-import { load } from './load.js';
+import { loadParts, type Parts } from './platform.js';
 
-let compiled: Promise<WebAssembly.Module> | undefined;
+let parts: Promise<Parts> | undefined;
 
-/** The module, compiled at the first call. A failure is not kept: the next call tries again. */
-export function compiledModule(): Promise<WebAssembly.Module> {
-    compiled ??= load(new URL('./core_bg.wasm', import.meta.url), "The client's").catch((error: unknown) => {
-        compiled = undefined;
+/** The parts, loaded at the first call. A failure is not kept: the next call tries again. */
+export function sharedParts(): Promise<Parts> {
+    parts ??= loadParts().catch((error: unknown) => {
+        parts = undefined;
         throw error;
     });
-    return compiled;
+    return parts;
 }

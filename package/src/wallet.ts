@@ -1,12 +1,12 @@
 // pico-sync-client/wallet: keys, addresses and signed transactions, without any network.
 //
-// The wasm is small and loaded by importing this module, so that everything below can be synchronous. Secrets stay in
+// The wasm is small and there as soon as this module is imported, so that everything below can be synchronous. Secrets stay in
 // its memory, behind private fields, until they are asked for.
 
 import { PicoSyncError, describe, toPicoSyncError } from './error.js';
-import { load } from './load.js';
 import type { Network } from './types.js';
-import { instantiate, type RawKeyPair, type RawMnemonic, type WalletCore } from './wallet-core.js';
+import type { RawKeyPair, RawMnemonic, WalletCore } from './wallet-core.js';
+import { walletCore } from './wallet-files.js';
 
 export { PicoSyncError };
 export type { ErrorCode, Network } from './types.js';
@@ -20,26 +20,15 @@ const DEFAULT_PATH = "m/44'/242'/0'/0'";
 // Browsers without explicit resource management lack the symbol; the method is then simply out of reach.
 const dispose: typeof Symbol.dispose = Symbol.dispose ?? Symbol('Symbol.dispose');
 
-const module = await load(new URL('./wallet_bg.wasm', import.meta.url), "The wallet's", get);
-const core: WalletCore = await instantiate(module, { globals: { globalThis }, guard: (exports) => exports });
 /** Why the wasm may not be called any more. */
 let over: PicoSyncError | undefined;
 
-/** Node, Deno and Bun read a file: by way of the runtime, as bundlers for browsers would stumble over an `import`. */
-function get(url: URL): Promise<Response> | Response {
-    if (url.protocol !== 'file:') return fetch(url);
-    type FileSystem = { readFileSync(path: URL): Uint8Array<ArrayBuffer> };
-    type Runtime = { getBuiltinModule?(name: string): FileSystem | undefined };
-    const files = (globalThis as { process?: Runtime }).process?.getBuiltinModule?.('node:fs');
-    if (!files) throw new Error('files can not be read here');
-    return new Response(files.readFileSync(url));
-}
-
 /** Calls into the wasm, and wipes what that leaves on its stack. Throws `PicoSyncError` only. */
-function call<T>(work: () => T): T {
+function call<T>(work: (core: WalletCore) => T): T {
     if (over) throw over;
+    const core = walletCore();
     try {
-        const result = work();
+        const result = work(core);
         core.wipe();
         return result;
     } catch (thrown) {
@@ -67,7 +56,7 @@ export class Mnemonic {
     }
 
     private constructor(raw: RawMnemonic) {
-        if (!(raw instanceof core.RawMnemonic)) {
+        if (!(raw instanceof walletCore().RawMnemonic)) {
             throw new PicoSyncError('invalid-options', 'A mnemonic is made by Mnemonic.generate() or Mnemonic.parse().');
         }
         this.#raw = raw;
@@ -78,7 +67,7 @@ export class Mnemonic {
         if (typeof options !== 'object' || options === null) throw invalid('options', 'an object');
         const count = options.words ?? 24;
         if (![12, 15, 18, 21, 24].includes(count)) throw invalid('words', '12, 15, 18, 21 or 24');
-        return new Mnemonic(call(() => core.RawMnemonic.generate(count)));
+        return new Mnemonic(call((core) => core.RawMnemonic.generate(count)));
     }
 
     /**
@@ -87,7 +76,7 @@ export class Mnemonic {
      */
     static parse(words: string): Mnemonic {
         text(words, 'words');
-        return new Mnemonic(call(() => core.RawMnemonic.parse(words)));
+        return new Mnemonic(call((core) => core.RawMnemonic.parse(words)));
     }
 
     /** The words, in order. */
@@ -131,7 +120,7 @@ export class KeyPair {
     }
 
     private constructor(raw: RawKeyPair) {
-        if (!(raw instanceof core.RawKeyPair)) {
+        if (!(raw instanceof walletCore().RawKeyPair)) {
             throw new PicoSyncError(
                 'invalid-options',
                 'A key pair is made by KeyPair.generate(), KeyPair.fromPrivateKey() or KeyPair.fromMnemonic().',
@@ -142,14 +131,14 @@ export class KeyPair {
 
     /** A new one, from secure random numbers. */
     static generate(): KeyPair {
-        return new KeyPair(call(() => core.RawKeyPair.generate()));
+        return new KeyPair(call((core) => core.RawKeyPair.generate()));
     }
 
     /** From the 32 bytes of a private key, or 64 hexadecimal digits. */
     static fromPrivateKey(key: Uint8Array | string): KeyPair {
-        if (typeof key === 'string') return new KeyPair(call(() => core.RawKeyPair.fromPrivateKeyHex(key)));
+        if (typeof key === 'string') return new KeyPair(call((core) => core.RawKeyPair.fromPrivateKeyHex(key)));
         bytes(key, 'key');
-        return new KeyPair(call(() => core.RawKeyPair.fromPrivateKey(key)));
+        return new KeyPair(call((core) => core.RawKeyPair.fromPrivateKey(key)));
     }
 
     /** From a mnemonic: BIP-44 path, default `m/44'/242'/0'/0'`, every index of it hardened. Takes tens of milliseconds. */
@@ -157,7 +146,7 @@ export class KeyPair {
         const raw = rawMnemonic(mnemonic, 'mnemonic');
         text(path, 'path');
         const normalised = normalise(password);
-        return new KeyPair(call(() => core.RawKeyPair.fromMnemonic(raw, path, normalised)));
+        return new KeyPair(call((core) => core.RawKeyPair.fromMnemonic(raw, path, normalised)));
     }
 
     /** Whether `signature` (64 bytes) under `message` is by the owner of `publicKey` (64 hexadecimal digits). */
@@ -165,7 +154,7 @@ export class KeyPair {
         text(publicKey, 'publicKey');
         bytes(message, 'message');
         bytes(signature, 'signature');
-        return call(() => core.verify(publicKey, message, signature));
+        return call((core) => core.verify(publicKey, message, signature));
     }
 
     /** In the user-friendly form, `NQ…` with spaces. */
@@ -293,7 +282,7 @@ export class TransactionBuilder {
 
 /** Whether it is a Nimiq address: `NQ…` with its check digits right, with or without spaces, or 40 hexadecimal digits. */
 export function isValidAddress(address: string): boolean {
-    return typeof address === 'string' && call(() => core.isValidAddress(address));
+    return typeof address === 'string' && call((core) => core.isValidAddress(address));
 }
 
 function common(o: TransactionOptions): { pair: RawKeyPair; terms: [bigint, number, string] } {

@@ -10,8 +10,8 @@ import { Failure } from './env.mjs';
 /** Names that the glue finds in `host.globals` before it finds the real ones. */
 const GLOBALS = ['WebSocket', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'queueMicrotask', 'globalThis', 'self', 'window'];
 
-/** The glue as a module that exports `instantiate(module, host)`. */
-export function factory(glue) {
+/** The glue as a module that exports `instantiate(module, host)`, and with `now` also `instantiateNow`, which doesn't wait. */
+export function factory(glue, { now = false } = {}) {
     const start = glue.search(/^let wasmModule,.*\bwasm;$/m);
     const memoryResets = glue.match(/^ {4}cached\w+ = null;$/gm) ?? [];
     if (start < 0) throw unexpected('its initialisation was not found');
@@ -29,18 +29,32 @@ export function factory(glue) {
     const leftOver = body.match(/^\s*(import|export)\b.*$/m) ?? body.match(/import\.meta/);
     if (leftOver) throw unexpected(`\`${leftOver[0].trim()}\` was left over`);
     if (exported.length === 0) throw unexpected('it exports nothing');
-    return `export async function instantiate(module, host) {
+    return `function prepare(host) {
 const { ${GLOBALS.join(', ')} } = host.globals;
 let wasm;
 ${body}
-const instance = await WebAssembly.instantiate(module, __wbg_get_imports());
-wasm = host.guard(instance.exports);
+return {
+    imports: __wbg_get_imports(),
+    start(instance) {
+        wasm = host.guard(instance.exports);
 ${[...new Set(memoryResets)].join('\n')}
-wasm.__wbindgen_start();
-return { ${exported.join(', ')} };
+        wasm.__wbindgen_start();
+        return { ${exported.join(', ')} };
+    },
+};
+}
+export async function instantiate(module, host) {
+    const { imports, start } = prepare(host);
+    return start(await WebAssembly.instantiate(module, imports));
+}
+${now ? NOW : ''}`;
+}
+
+const NOW = `export function instantiateNow(module, host) {
+    const { imports, start } = prepare(host);
+    return start(new WebAssembly.Instance(module, imports));
 }
 `;
-}
 
 /** The typings of the client: `public`, the types that users see, and `core`, those of the factory. */
 export function typings(declarations) {
@@ -56,8 +70,8 @@ export function typings(declarations) {
     };
 }
 
-/** The typings of a factory: what it makes instances of is called `name`. */
-export function factoryTypings(declarations, name) {
+/** The typings of a factory, made with the same options: what it makes instances of is called `name`. */
+export function factoryTypings(declarations, name, { now = false } = {}) {
     const end = declarations.search(/^export type InitInput\b/m);
     if (end < 0) throw unexpected('its typings are laid out differently');
     const body = declarations.slice(0, end);
@@ -79,7 +93,7 @@ export interface Host {
 
 /** Makes an instance of its own from the compiled module. */
 export function instantiate(module: WebAssembly.Module, host: Host): Promise<${name}>;
-`;
+${now ? `/** The same, without waiting for it. */\nexport function instantiateNow(module: WebAssembly.Module, host: Host): ${name};\n` : ''}`;
 }
 
 function unexpected(what) {

@@ -11,12 +11,13 @@ import { env, root } from '../../scripts/lib/env.mjs';
 import { filesIn, install } from './support.mjs';
 
 /** The modules that are made of TypeScript, or minified: each has a map back. */
-const MAPPED = ['core', 'error', 'index', 'wallet', 'worker'];
+const MAPPED = ['core', 'error', 'index', 'wallet', 'worker', 'embedded/index', 'embedded/wallet', 'node/index', 'node/worker'];
 const FILES = [
     'CHANGELOG.md', 'LICENSE', 'README.md', 'package.json',
-    'dist/client.d.ts', 'dist/error.d.ts', 'dist/index.d.ts', 'dist/types.d.ts', 'dist/wallet.d.ts',
+    'dist/client.d.ts', 'dist/error.d.ts', 'dist/index.d.ts', 'dist/types.d.ts', 'dist/wallet.d.ts', 'dist/worker.d.ts',
     'dist/core_bg.wasm', 'dist/wallet_bg.wasm',
     'dist/keys/unit-albatross.js',
+    'dist/embedded/embedded-core.js', 'dist/embedded/embedded-wallet.js', 'dist/node/socket-node.js',
     ...MAPPED.flatMap((name) => [`dist/${name}.js`, `dist/${name}.js.map`]),
 ];
 
@@ -66,7 +67,8 @@ describe('the tarball', () => {
             if (typeof entry === 'object') assert.equal(Object.keys(entry)[0], 'types', name);
         }
         assert.equal(manifest.type, 'module');
-        assert.equal(manifest.sideEffects, false);
+        // Workers are nothing else; what is not one is free of them.
+        assert.deepEqual(manifest.sideEffects, ['./dist/worker.js', './dist/node/worker.js']);
     });
 
     test('has every module that its modules and types import', () => {

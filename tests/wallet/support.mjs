@@ -13,21 +13,23 @@ export const SUPPLY = 2_100_000_000_000_000n;
 
 let loading;
 
-/** The wallet, imported from the built package, with the memory of its wasm. */
+/** The wallet, as Node imports it from the built package, with the memory of its wasm. */
 export function loadWallet() {
     loading ??= (async () => {
-        const { instantiate } = WebAssembly;
+        const wallet = await import(pathToFileURL(join(DIST, 'embedded', 'wallet.js')));
+        // It makes its instance at the first use.
+        const { Instance } = WebAssembly;
         let memory;
-        WebAssembly.instantiate = async (...args) => {
-            const result = await instantiate.apply(WebAssembly, args);
-            ({ memory } = (result.instance ?? result).exports);
-            return result;
+        WebAssembly.Instance = function (...args) {
+            const instance = new Instance(...args);
+            ({ memory } = instance.exports);
+            return instance;
         };
         try {
-            const wallet = await import(pathToFileURL(join(DIST, 'wallet.js')));
+            wallet.isValidAddress('');
             return { wallet, memory };
         } finally {
-            WebAssembly.instantiate = instantiate;
+            WebAssembly.Instance = Instance;
         }
     })();
     return loading;
