@@ -22,7 +22,7 @@ export function App() {
             </a>
             <div class="shell">
                 <header class="top">
-                    <a class="brand" href="#/" aria-label="pico-sync wallet">
+                    <a class="brand" href="#/">
                         <Logo />
                         <span>
                             pico<b>sync</b>

@@ -1,5 +1,6 @@
 // What the whole page should know of: no network, peers that disagree, a client that failed, a new version.
 
+import { route } from './router.js';
 import { applyUpdate, updateReady } from './updates.js';
 import { online } from '../lib/online.js';
 import { clientState, connect, failure, lastOptions, session } from '../state/connection.js';
@@ -46,7 +47,8 @@ export function Banners() {
                     Nothing came from the network for {duration(stall.forMs)}. {ACTIONS[stall.action]}
                 </Notice>
             ) : (
-                state?.syncer === 'light' && session.value?.fallbacks.length !== 0 && state.consensus !== 'established' && state.consensus !== 'closed' && <Fallback />
+                // The network view has it in full.
+                session.value?.inDispute && route.value.view !== 'network' && <Fallback />
             )}
         </div>
     );

@@ -1,6 +1,6 @@
 // How numbers, hashes, ids and events read on the page.
 
-import type { SyncEvent } from 'pico-sync-client';
+import type { SyncEvent, UnlistedEvent } from 'pico-sync-client';
 
 const integers = new Intl.NumberFormat('en');
 
@@ -114,8 +114,32 @@ export function describe(event: SyncEvent): string {
             return `nothing for ${duration(event.forMs)}: ${ACTIONS[event.action] ?? event.action}`;
         case 'lagged':
             return `${integer(event.missed)} events were missed`;
+        default:
+            return describeUnlisted(event as UnlistedEvent);
+    }
+}
+
+const RECORDS: Record<string, string> = { identity: 'its identity', contacts: 'peers from earlier visits', chain: 'a proven chain' };
+
+/** Events beside those of the sync. */
+function describeUnlisted(event: UnlistedEvent): string {
+    switch (event.type) {
+        case 'dial-failed':
+            return `${hostOf(event.address)} can’t be reached`;
+        case 'worker':
+            return event.status === 'restarted' ? `restarted: ${event.reason}` : `there is none, checks run on the page: ${event.reason}`;
+        case 'verified-in-place':
+            return `checked on the page: ${event.reason}`;
+        case 'storage': {
+            const what = RECORDS[event.record ?? ''] ?? 'what was kept';
+            const block = event.blockNumber === undefined ? '' : `, up to block ${integer(event.blockNumber)}`;
+            if (event.status === 'restored') return `goes on with ${what}${block}`;
+            return `${event.status === 'discarded' ? `${what} is of no use` : 'nothing can be kept'}${event.reason ? `: ${event.reason}` : ''}`;
+        }
+        case 'clock':
+            return `this device’s clock is ${duration(Math.abs(event.skewMs))} ${event.skewMs > 0 ? 'ahead of' : 'behind'} the peers’`;
         default: {
-            const { type: _type, at: _at, ...rest } = event as SyncEvent & Record<string, unknown>;
+            const { type: _type, at: _at, ...rest } = event as Record<string, unknown>;
             return JSON.stringify(rest);
         }
     }

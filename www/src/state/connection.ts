@@ -120,15 +120,23 @@ function announce(event: SyncEvent): void {
     document.dispatchEvent(new CustomEvent('pico-sync-event', { detail: event }));
 }
 
+/** A page that isn't shown has no frames, but what follows the client goes on. In ms. */
+const UNSEEN_FRAME = 250;
+
 let scheduled = false;
-/** Many events may come at once; the page is drawn once for all of them. */
+/** Many events may come at once; the page is drawn once a frame for all of them. */
 function schedule(): void {
     if (scheduled) return;
     scheduled = true;
-    queueMicrotask(() => {
+    const draw = () => {
+        if (!scheduled) return;
         scheduled = false;
+        cancelAnimationFrame(frame);
+        clearTimeout(timer);
         beat.value += 1;
-    });
+    };
+    const frame = requestAnimationFrame(draw);
+    const timer = setTimeout(draw, UNSEEN_FRAME);
 }
 
 /**

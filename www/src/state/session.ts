@@ -116,6 +116,12 @@ export class Session {
         return this.#client !== undefined && this.error === undefined && this.state?.consensus !== 'closed';
     }
 
+    /** Between a fallback and the time that enough peers agree on what is proven: no peer is believed. */
+    get inDispute(): boolean {
+        const last = this.fallbacks.at(-1);
+        return last !== undefined && last.recovered === undefined && this.running;
+    }
+
     async close(): Promise<void> {
         this.#closed = true;
         await this.#client?.close();
@@ -134,7 +140,10 @@ export class Session {
                 row.services = peer.services;
                 row.outcome = peer.outcome ?? row.outcome;
             }
-            if (this.state.trust === 'verified' && this.state.consensus === 'established') this.#reach('verified');
+            if (this.state.consensus === 'established') {
+                this.#reach('established');
+                if (this.state.trust === 'verified') this.#reach('verified');
+            }
         }
         this.#changed(event);
     }

@@ -4,6 +4,7 @@ import './network/network.css';
 
 import { Chain } from './network/chain.js';
 import { ConnectionSettings } from './network/connection-settings.js';
+import { Explained } from './network/explained.js';
 import { Log } from './network/log.js';
 import { Milestones, TrafficCard } from './network/measures.js';
 import { PeerList } from './network/peer-list.js';
@@ -33,6 +34,10 @@ export function NetworkView() {
                     {problem.value}
                 </Notice>
             )}
+            <p class="lead">
+                This page speaks to Nimiq’s nodes itself and believes none of them. Here it is at work: who its peers are and how they are reached, what of the chain is proven, and
+                what becomes of a peer that lies.
+            </p>
             {now && (
                 <>
                     <div class="overview card navy">
@@ -60,6 +65,7 @@ export function NetworkView() {
                         <TrafficCard session={now} />
                     </div>
                     <Log session={now} />
+                    <Explained />
                     <ConnectionSettings />
                 </>
             )}
@@ -69,11 +75,11 @@ export function NetworkView() {
 
 function LiarButton() {
     return liar.value ? (
-        <Button icon="refresh" busy={busy.value} onClick={() => void turnOff()}>
+        <Button small icon="refresh" busy={busy.value} onClick={() => void turnOff()}>
             Back to the honest network
         </Button>
     ) : (
-        <Button icon="liar" busy={busy.value} onClick={() => void turnOn()}>
+        <Button small icon="liar" busy={busy.value} onClick={() => void turnOn()}>
             Turn on the liar
         </Button>
     );

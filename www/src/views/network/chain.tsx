@@ -2,7 +2,6 @@
 
 import type { ComponentChildren } from 'preact';
 
-import { inDispute } from './standing.js';
 import { age, duration, integer, shortHash, shortId } from '../../lib/format.js';
 import { live } from '../../state/connection.js';
 import type { Block, Fallback, Session } from '../../state/session.js';
@@ -17,7 +16,7 @@ export function Chain({ session: of }: { session: Session }) {
     const session = live(of);
     const { state } = session;
     const adopted = session.milestones.has('head') && state !== undefined;
-    const dispute = inDispute(session);
+    const dispute = session.inDispute;
     const verified = adopted && state.trust === 'verified' && !(dispute && session.macros.length === 0);
     // Between a fallback and the next proven block the client stands on the trusted block alone.
     const macro = adopted && (!dispute || session.macros.length > 0) ? state.macroHead : undefined;
@@ -35,7 +34,7 @@ export function Chain({ session: of }: { session: Session }) {
                 </p>
             </div>
             <ol class="chain" data-testid="chain" data-trust={verified ? 'verified' : adopted ? 'optimistic' : ''}>
-                <Node kind="anchor" title="Trusted block" number={session.anchor} sub={session.anchor === undefined ? 'built in, or kept from before' : session.trust?.via === 'storage' ? 'kept from before' : 'built in'} />
+                <Node kind="anchor" title="Trusted block" number={session.anchor} sub="where proofs begin" />
                 {!verified && boundary}
                 <Link state={proof} long>{linkWords(session, proof, verified)}</Link>
                 <Node kind="election" title="Election block" number={election?.blockNumber} hash={election?.hash} sub={election && `ends epoch ${integer(election.epoch)}`} state={verified ? 'proven' : 'believed'} />
@@ -67,7 +66,7 @@ function Node({ kind, title, number, hash, sub, state = 'proven' }: { kind: 'anc
             </svg>
             <div class="chain-words">
                 <p class="label">{title}</p>
-                <p class="chain-number numeric">{number === undefined ? '–' : integer(number)}</p>
+                {(number !== undefined || kind !== 'anchor') && <p class="chain-number numeric">{number === undefined ? '–' : integer(number)}</p>}
                 {hash && (
                     <p class="soft xs mono" title={hash}>
                         {hash.slice(0, 8)}…
@@ -138,7 +137,7 @@ function Comb({ blocks }: { blocks: Block[] }) {
     while (from > 0 && blocks[from - 1].blockNumber === blocks[from].blockNumber - 1) from -= 1;
     const row = blocks.slice(Math.max(from, 0)).slice(-CELLS);
     const last = row.at(-1);
-    if (!last) return null;
+    if (!last || row.length < 2) return null;
     return (
         <div class="comb-frame">
             <div class="comb" role="img" aria-label={`The latest ${row.length} blocks, up to ${integer(last.blockNumber)}`}>
@@ -160,7 +159,13 @@ function linkWords(session: Session, link: LinkState, verified: boolean): Compon
             case 'zkp':
                 return (
                     <>
-                        <Icon name="shield" /> zero-knowledge proof{zkp?.status === 'verified' && zkp.ms !== undefined && <>, checked in {duration(zkp.ms)}</>}
+                        <Icon name="shield" /> zero-knowledge proof
+                        {zkp?.status === 'verified' && (
+                            <>
+                                {zkp.blockNumber !== undefined && zkp.blockNumber !== session.state?.electionHead.blockNumber && ` to ${integer(zkp.blockNumber)}, then signatures`}
+                                {zkp.ms !== undefined && <span class="soft"> ({duration(zkp.ms)})</span>}
+                            </>
+                        )}
                     </>
                 );
             case 'signatures':

@@ -1,6 +1,6 @@
 // The peers in words: what macro sync made of each, how it is reached, what it can do.
 
-import { inDispute, standing, transportName } from './standing.js';
+import { standing, transportName } from './standing.js';
 import { duration, hostOf, shortId } from '../../lib/format.js';
 import { live } from '../../state/connection.js';
 import type { Session } from '../../state/session.js';
@@ -8,7 +8,7 @@ import { Badge } from '../../ui/badge.js';
 
 export function PeerList({ session: of }: { session: Session }) {
     const session = live(of);
-    const dispute = inDispute(session);
+    const dispute = session.inDispute;
     const rows = [...session.peers.values()].sort((a, b) => Number(b.connected) - Number(a.connected));
     return (
         <section class="card stack" aria-labelledby="peers-title">

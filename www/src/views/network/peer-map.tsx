@@ -1,6 +1,6 @@
 // The peers around this page: how each is reached, and what it counts for. What is drawn here stands in words in the list of peers.
 
-import { inDispute, standing, transportName, type Standing } from './standing.js';
+import { standing, transportName, type Standing } from './standing.js';
 import { duration, shortId } from '../../lib/format.js';
 import { useWidth } from '../../lib/width.js';
 import { live } from '../../state/connection.js';
@@ -23,13 +23,15 @@ const SIGNS: Record<Standing['sign'], string> = {
 export function PeerMap({ session: of }: { session: Session }) {
     const session = live(of);
     const [ref, width] = useWidth<HTMLDivElement>(600);
-    const dispute = inDispute(session);
+    const dispute = session.inDispute;
     const all = [...session.peers.values()].filter(({ connected, outcome }) => connected || outcome === 'conflicting');
     // Those that left in peace make room; who was banned stays in sight.
     const peers = all.slice(-MOST);
-    const height = Math.round(Math.min(440, Math.max(330, width * 0.7)));
+    // On a phone there is room below, not beside.
+    const small = width < 460;
+    const height = small ? 400 : Math.round(Math.min(440, width * 0.7));
     const middle = { x: width / 2, y: height / 2 - 6 };
-    const reach = { x: Math.min(width / 2 - 52, 300), y: height / 2 - 62 };
+    const reach = { x: Math.max(60, Math.min(width / 2 - 52, 300)), y: height / 2 - 62 };
     const places = peers.map((_, i) => {
         const angle = -Math.PI / 2 + (2 * Math.PI * (i + (peers.length % 2 ? 0 : 0.5))) / Math.max(peers.length, 3);
         return { x: Math.round(middle.x + reach.x * Math.cos(angle)), y: Math.round(middle.y + reach.y * Math.sin(angle)) };
@@ -46,7 +48,7 @@ export function PeerMap({ session: of }: { session: Session }) {
                     <Link key={peer.peerId} peer={peer} standing={standing(peer, dispute)} from={middle} to={places[i]} />
                 ))}
                 {peers.map((peer, i) => (
-                    <Peer key={peer.peerId} peer={peer} standing={standing(peer, dispute)} at={places[i]} />
+                    <Peer key={peer.peerId} peer={peer} standing={standing(peer, dispute)} at={places[i]} small={small} />
                 ))}
                 <g style={{ transform: `translate(${middle.x}px, ${middle.y}px)` }}>
                     {/* A ring for each new block. */}
@@ -85,7 +87,7 @@ function Link({ peer, standing: { tone, gone }, from, to }: { peer: PeerRow; sta
     );
 }
 
-function Peer({ peer, standing: { word, tone, sign, gone }, at }: { peer: PeerRow; standing: Standing; at: Point }) {
+function Peer({ peer, standing: { word, tone, sign, gone }, at, small }: { peer: PeerRow; standing: Standing; at: Point; small: boolean }) {
     return (
         <g class={`map-peer ${tone}`} data-gone={gone} style={{ transform: `translate(${at.x}px, ${at.y}px)` }}>
             <path class="map-hexagon" d={hexagon(22)} />
@@ -94,7 +96,7 @@ function Peer({ peer, standing: { word, tone, sign, gone }, at }: { peer: PeerRo
                 {shortId(peer.peerId)}
             </text>
             <text class="map-sub" y="51">
-                {gone || peer.outcome !== 'good' || peer.rttMs === undefined || word !== 'good' ? word : `${transportName(peer.transport)} · ${duration(peer.rttMs)}`}
+                {word !== 'good' ? word : [small ? '' : transportName(peer.transport), peer.rttMs === undefined ? '' : duration(peer.rttMs)].filter(Boolean).join(' · ') || word}
             </text>
         </g>
     );

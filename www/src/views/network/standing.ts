@@ -1,16 +1,11 @@
 // What a peer counts for at the moment, in a word, a colour and a sign: the same in the drawing and in the list.
 
-import type { Session, PeerRow } from '../../state/session.js';
+import type { PeerRow } from '../../state/session.js';
 import type { Tone } from '../../ui/badge.js';
 
 export type Standing = { word: string; tone: Tone; sign: 'check' | 'cross' | 'clock' | 'alert' | 'dots'; /** Its connection is over. */ gone: boolean };
 
-/** Whether the client is between a fallback and the proof that ends it: then no peer is believed. */
-export function inDispute(session: Session): boolean {
-    const last = session.fallbacks.at(-1);
-    return last !== undefined && last.recovered === undefined && session.running;
-}
-
+/** `dispute`: whether no peer is believed at the moment. */
 export function standing(peer: PeerRow, dispute: boolean): Standing {
     const gone = !peer.connected;
     switch (peer.outcome) {
