@@ -6,11 +6,24 @@ import { App } from './app/app.js';
 // The browser's offer comes early, and only once.
 import './app/install.js';
 import { keepForOffline } from './app/updates.js';
+import { followAccounts } from './state/accounts.js';
 import { firstSettled, start } from './state/connection.js';
+import { loadIdleMinutes, watchIdleness } from './vault/auto-lock.js';
+import { open, status } from './vault/vault.js';
 
 const root = document.getElementById('app');
 if (!root) throw new Error('the page has no place for the app');
 render(<App />, root);
+void openWallet();
 void start();
 // It fetches the whole page once more where the server forbids caching, so it comes after what one waits for.
 void firstSettled().then(keepForOffline);
+
+/** What is kept in this browser, and what becomes of the accounts in it. */
+async function openWallet(): Promise<void> {
+    watchIdleness();
+    followAccounts();
+    await open();
+    if (status.peek() === 'unavailable') return;
+    await loadIdleMinutes().catch((error: unknown) => console.info('how soon to lock is as usual, as settings can’t be read:', error));
+}

@@ -5,7 +5,7 @@ import { computed, signal } from '@preact/signals';
 /** A view, and the account that it is of. */
 export type Route =
     | { view: 'home' | 'create' | 'import' | 'watch' | 'network' | 'settings' | 'not-found' }
-    | { view: 'account' | 'send' | 'receive' | 'stake'; address: string };
+    | { view: 'account' | 'send' | 'receive' | 'stake' | 'watch'; address: string };
 
 const hash = signal(location.hash);
 addEventListener('hashchange', show);
@@ -40,6 +40,7 @@ export function parse(of: string): Route {
     const [first, second, third] = parts;
     if (parts.length === 0) return { view: 'home' };
     if (parts.length === 1 && isPlain(first)) return { view: first };
+    if (first === 'watch' && second !== undefined && parts.length === 2) return { view: 'watch', address: grouped(second) };
     if (first === 'account' && second !== undefined && parts.length <= 3) {
         const address = grouped(second);
         if (third === undefined) return { view: 'account', address };

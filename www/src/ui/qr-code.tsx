@@ -9,7 +9,7 @@ export function QrCode({ text, label }: { text: string; label: string }) {
         let wanted = true;
         import('qr').then(
             ({ encodeQR }) => {
-                if (wanted) draw(outline(encodeQR(text, 'raw', { ecc: 'medium', border: 0 })));
+                if (wanted) draw(outline(encodeQR(text, 'raw', { ecc: 'medium', border: 1 })));
             },
             (error: unknown) => console.warn('the QR code can’t be drawn:', error),
         );
