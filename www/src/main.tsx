@@ -15,7 +15,7 @@ const root = document.getElementById('app');
 if (!root) throw new Error('the page has no place for the app');
 render(<App />, root);
 void openWallet();
-void start();
+void painted().then(start);
 // It fetches the whole page once more where the server forbids caching, so it comes after what one waits for.
 void firstSettled().then(keepForOffline);
 
@@ -26,4 +26,13 @@ async function openWallet(): Promise<void> {
     await open();
     if (status.peek() === 'unavailable') return;
     await loadIdleMinutes().catch((error: unknown) => console.info('how soon to lock is as usual, as settings can’t be read:', error));
+}
+
+/** Resolves once the browser has shown what was drawn: the client is much to load, and has time until then. */
+function painted(): Promise<void> {
+    return new Promise((resolve) => {
+        // A page that isn't shown is never painted.
+        if (document.hidden) resolve();
+        else requestAnimationFrame(() => setTimeout(resolve));
+    });
 }

@@ -11,6 +11,7 @@ import { Notice } from '../ui/notice.js';
 export function Banners() {
     const state = clientState.value;
     const stall = session.value?.stall;
+    const alone = state?.consensus === 'connecting' && session.value && session.value.unreachable > 0 && Date.now() - session.value.startedAt > PATIENCE;
     const offline = !online.value || state?.consensus === 'offline';
     return (
         <div class="banners">
@@ -29,14 +30,14 @@ export function Banners() {
             {failure.value !== undefined ? (
                 <Notice
                     tone="bad"
-                    title="The light client has stopped"
+                    title={code(failure.value) === 'invalid-options' ? 'With these settings it can’t connect' : 'The light client has stopped'}
                     actions={
                         <Button small onClick={() => void connect(lastOptions.peek())}>
                             Start again
                         </Button>
                     }
                 >
-                    {errorText(failure.value)}
+                    {errorText(failure.value)}. {code(failure.value) === 'invalid-options' && <a href="#/network">Change the connection</a>}
                 </Notice>
             ) : offline ? (
                 <Notice tone="warn" icon="offline" title="Offline">
@@ -46,6 +47,10 @@ export function Banners() {
                 <Notice tone="warn" icon="clock">
                     Nothing came from the network for {duration(stall.forMs)}. {ACTIONS[stall.action]}
                 </Notice>
+            ) : alone ? (
+                <Notice tone="warn" icon="network" title="No peer can be reached yet">
+                    It keeps trying. Should it last: is this network blocked here, or does the page ask for <a href="#/network">the wrong peers</a>?
+                </Notice>
             ) : (
                 // The network view has it in full.
                 session.value?.inDispute && route.value.view !== 'network' && <Fallback />
@@ -54,11 +59,16 @@ export function Banners() {
     );
 }
 
+/** How long nobody need be told that there is no peer yet, in ms. */
+const PATIENCE = 5000;
+
 const ACTIONS: Record<string, string> = {
     redial: 'Dialling peers again.',
     'restart-network': 'Starting the network anew.',
     resync: 'Syncing again.',
 };
+
+const code = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined);
 
 function Fallback() {
     return (

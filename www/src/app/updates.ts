@@ -9,18 +9,17 @@ export const updateReady = signal(false);
 const LOOK_AGAIN = 3_600_000;
 
 let waiting: ServiceWorker | undefined;
-let reloading = false;
 
 /** Installs the service worker, where there can be one. It fetches all files of the page: call it once nothing waits for the network. */
 export async function keepForOffline(): Promise<void> {
     if (!('serviceWorker' in navigator) || !import.meta.env.PROD) return;
     const container = navigator.serviceWorker;
-    // The first worker of a page takes over without a word: the page is of its version.
-    const had = container.controller !== null;
+    // The first worker of a page takes over without a word: the page is of its version. When another one does, by this page's
+    // wish or another tab's, what this page is made of is no longer kept.
+    let controlled = container.controller !== null;
     container.addEventListener('controllerchange', () => {
-        if (!had || reloading) return;
-        reloading = true;
-        location.reload();
+        if (controlled) location.reload();
+        controlled = true;
     });
     try {
         const registration = await container.register('./sw.js');

@@ -1,6 +1,6 @@
 // One client and what is known of it: everything the page shows of the sync, and nothing of how it looks.
 
-import type { ClientOptions, ClientState, PicoSyncClient, SyncEvent } from 'pico-sync-client';
+import type { ClientOptions, ClientState, PicoSyncClient, SyncEvent, UnlistedEvent } from 'pico-sync-client';
 
 import type { ZkpEvent } from '../lib/format.js';
 
@@ -64,6 +64,8 @@ export class Session {
     zkp?: ZkpEvent;
     /** The trusted block that proofs are asked from; not known before one is asked for. */
     anchor?: number;
+    /** Whom it could not reach, while it has no peer. */
+    unreachable = 0;
     /** Since when nothing came, while that is so. */
     stall?: Extract<SyncEvent, { type: 'stalled' }>;
     readonly milestones = new Map<Milestone, number>();
@@ -161,13 +163,17 @@ export class Session {
 
     #counted = { received: 0, sent: 0 };
 
-    #take(event: SyncEvent): void {
+    #take(event: SyncEvent | UnlistedEvent): void {
         this.eventCount += 1;
-        this.events.push(event);
+        this.events.push(event as SyncEvent);
         if (this.events.length > EVENTS) this.events.shift();
 
         switch (event.type) {
+            case 'dial-failed':
+                if (!this.state?.peers) this.unreachable += 1;
+                break;
             case 'peer-joined':
+                this.unreachable = 0;
                 this.#reach('peer');
                 Object.assign(this.#row(event.peerId, event.address, event.transport), { connected: true, reason: undefined });
                 break;
@@ -224,7 +230,7 @@ export class Session {
                 }
                 break;
         }
-        this.refresh(event);
+        this.refresh(event as SyncEvent);
     }
 
     #proven(at: number, via: 'zkp' | 'signatures', blockNumber: number, ms?: number): void {

@@ -35,7 +35,7 @@ export function Chain({ session: of }: { session: Session }) {
             </div>
             <ol class="chain" data-testid="chain" data-trust={verified ? 'verified' : adopted ? 'optimistic' : ''}>
                 <Node kind="anchor" title="Trusted block" number={session.anchor} sub="where proofs begin" />
-                {!verified && boundary}
+                {adopted && !verified && boundary}
                 <Link state={proof} long>{linkWords(session, proof, verified)}</Link>
                 <Node kind="election" title="Election block" number={election?.blockNumber} hash={election?.hash} sub={election && `ends epoch ${integer(election.epoch)}`} state={verified ? 'proven' : 'believed'} />
                 {macro && election && macro.blockNumber !== election.blockNumber && (

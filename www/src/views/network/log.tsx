@@ -10,11 +10,13 @@ import { Check } from '../../ui/field.js';
 
 /** Lines that are drawn; all that is kept can be copied. */
 const LINES = 150;
+/** What comes so often that it hides the rest. */
+const FREQUENT = new Set<string>(['head', 'dial-failed']);
 
 export function Log({ session: of }: { session: Session }) {
     const session = live(of);
-    const [heads, showHeads] = useState(false);
-    const shown = session.events.filter(({ type }) => heads || type !== 'head').slice(-LINES);
+    const [all, showAll] = useState(false);
+    const shown = session.events.filter(({ type }) => all || !FREQUENT.has(type)).slice(-LINES);
     // The oldest one that is kept has this number.
     const first = session.eventCount - session.events.length;
     return (
@@ -22,7 +24,7 @@ export function Log({ session: of }: { session: Session }) {
             <div class="row apart">
                 <h2 id="log-title">Events</h2>
                 <div class="row">
-                    <Check label="Every block" checked={heads} onChange={showHeads} />
+                    <Check label="Every block and dial" checked={all} onChange={showAll} />
                     <CopyButton text={() => session.events.map((event) => JSON.stringify(event)).join('\n')} label="Copy as JSON" />
                 </div>
             </div>
