@@ -4,7 +4,8 @@ import { route } from './router.js';
 import { applyUpdate, updateReady } from './updates.js';
 import { online } from '../lib/online.js';
 import { clientState, connect, failure, lastOptions, session } from '../state/connection.js';
-import { duration, errorText } from '../lib/format.js';
+import { inWords, isClientError } from '../lib/errors.js';
+import { duration } from '../lib/format.js';
 import { Button } from '../ui/button.js';
 import { Notice } from '../ui/notice.js';
 
@@ -12,6 +13,7 @@ export function Banners() {
     const state = clientState.value;
     const stall = session.value?.stall;
     const alone = state?.consensus === 'connecting' && session.value && session.value.unreachable > 0 && Date.now() - session.value.startedAt > PATIENCE;
+    const unfit = isClientError(failure.value) && failure.value.code === 'invalid-options';
     const offline = !online.value || state?.consensus === 'offline';
     return (
         <div class="banners">
@@ -30,14 +32,14 @@ export function Banners() {
             {failure.value !== undefined ? (
                 <Notice
                     tone="bad"
-                    title={code(failure.value) === 'invalid-options' ? 'With these settings it can’t connect' : 'The light client has stopped'}
+                    title={unfit ? 'With these settings it can’t connect' : 'The light client has stopped'}
                     actions={
                         <Button small onClick={() => void connect(lastOptions.peek())}>
                             Start again
                         </Button>
                     }
                 >
-                    {errorText(failure.value)}. {code(failure.value) === 'invalid-options' && <a href="#/network">Change the connection</a>}
+                    {inWords(failure.value)} {unfit && <a href="#/network">Change the connection</a>}
                 </Notice>
             ) : offline ? (
                 <Notice tone="warn" icon="offline" title="Offline">
@@ -67,8 +69,6 @@ const ACTIONS: Record<string, string> = {
     'restart-network': 'Starting the network anew.',
     resync: 'Syncing again.',
 };
-
-const code = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined);
 
 function Fallback() {
     return (

@@ -19,7 +19,9 @@ export function duration(ms: number): string {
     if (ms < 1000) return `${Math.round(ms)} ms`;
     if (ms < 60_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 0)} s`;
     const s = Math.round(ms / 1000);
-    return s < 3600 ? `${Math.floor(s / 60)} min ${s % 60} s` : `${Math.floor(s / 3600)} h ${Math.round((s % 3600) / 60)} min`;
+    if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
+    if (s < 172_800) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+    return `${integer(Math.floor(s / 86_400))} days`;
 }
 
 /** How long ago; a clock that is a little ahead is no reason to say "in the future". */
@@ -143,11 +145,4 @@ function describeUnlisted(event: UnlistedEvent): string {
             return JSON.stringify(rest);
         }
     }
-}
-
-/** What a failure says: a code for machines, then the message for people. */
-export function errorText(error: unknown): string {
-    if (!(error instanceof Error)) return String(error);
-    const code = 'code' in error && typeof error.code === 'string' ? `${error.code}: ` : '';
-    return `${code}${error.message}`;
 }
