@@ -76,7 +76,7 @@ function Welcome() {
                 </Notice>
             )}
             <section class="card navy stack">
-                <p class="lead">A wallet that asks no server what you own. This page is a light client: it speaks to the Nimiq network itself, and checks what it is told.</p>
+                <p class="pitch">A wallet that asks no server what you own. This page is a light client: it speaks to the Nimiq network itself, and checks what it is told.</p>
                 <ul class="points">
                     <li>Keys are made here, encrypted with your password, and never leave this browser.</li>
                     <li>Every balance and every payment is proven against the chain before it is shown.</li>

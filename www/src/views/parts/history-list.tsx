@@ -191,7 +191,8 @@ export function Party({ title, address }: { title: string; address: string }) {
             <dd class="party">
                 <Identicon address={address} size={2.5} />
                 <span>
-                    {name && <b>{name}</b>} <Address address={address} look="line" />
+                    {name && <b class="account-name">{name}</b>}
+                    <Address address={address} />
                 </span>
             </dd>
         </div>

@@ -40,7 +40,7 @@ export function BeginForm({ available, head, onAct }: { available: bigint; head:
                 hint="At least 100 NIM."
                 onSubmit={(luna) => {
                     press(true);
-                    if (validator === '') return;
+                    if (validator === '') return false;
                     onAct({
                         title: 'Stake',
                         text: 'It backs this validator from the next epoch on.',
@@ -48,6 +48,7 @@ export function BeginForm({ available, head, onAct }: { available: bigint; head:
                         luna,
                         done: 'It is staked.',
                     });
+                    return true;
                 }}
             />
         </section>
@@ -102,7 +103,7 @@ export function ReturnSteps({ staker, prospects, head, balance, onAct }: { stake
         <section class="card stack" aria-labelledby="return">
             <h2 id="return">Unstake</h2>
             <p class="soft">From a stake to your balance it takes three steps, with a waiting time between the first two.</p>
-            <ol class="steps">
+            <ol class="ladder">
                 <li data-open={prospects.deactivate}>
                     <h3>1. Deactivate</h3>
                     {active > 0n ? (
@@ -194,7 +195,7 @@ function waitText({ block, blocks, ms, because }: Wait): string {
 }
 
 /** An amount, with all of it at hand, and a button. */
-function AmountForm({ action, most, least = 1n, hint, feeFrom = false, primary = false, problem, onSubmit }: { action: string; primary?: boolean; most: bigint; least?: bigint; hint?: string; /** The fee comes out of the same pot. */ feeFrom?: boolean; problem?: (luna: bigint) => string | undefined; onSubmit: (luna: bigint) => void }) {
+function AmountForm({ action, most, least = 1n, hint, feeFrom = false, primary = false, problem, onSubmit }: { action: string; primary?: boolean; most: bigint; least?: bigint; hint?: string; /** The fee comes out of the same pot. */ feeFrom?: boolean; problem?: (luna: bigint) => string | undefined; /** `false` if it was not taken. */ onSubmit: (luna: bigint) => boolean | void }) {
     const [typed, type] = useState('');
     const [insist, press] = useState(false);
     const [fee, learn] = useState(0n);
@@ -221,7 +222,10 @@ function AmountForm({ action, most, least = 1n, hint, feeFrom = false, primary =
             onSubmit={(event) => {
                 event.preventDefault();
                 press(true);
-                if (luna !== undefined && wrong === undefined) onSubmit(luna);
+                if (luna === undefined || wrong !== undefined) return;
+                if (onSubmit(luna) === false) return;
+                type('');
+                press(false);
             }}
         >
             <Field
@@ -294,11 +298,10 @@ export function ValidatorLine({ address, title }: { address: string; title: stri
         <div class="party">
             <Identicon address={address} size={2.5} />
             <span>
-                <span class="small soft">{title} </span>
-                <Address address={address} look="line" />
+                <span class="small soft">{title}</span>
+                <Address address={address} />
                 {one?.details && (
                     <span class="small soft">
-                        {' '}
                         <Amount luna={one.details.totalStake} /> of {integer(one.details.numStakers)} {one.details.numStakers === 1 ? 'staker' : 'stakers'}
                     </span>
                 )}
