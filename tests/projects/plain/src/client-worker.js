@@ -1,0 +1,11 @@
+import { PicoSyncClient } from '../pico-sync-client/dist/index.js';
+
+import { sync } from './sync.js';
+
+onmessage = async ({ data }) => {
+    try {
+        postMessage({ report: await sync(PicoSyncClient, data) });
+    } catch (error) {
+        postMessage({ error: String(error) });
+    }
+};

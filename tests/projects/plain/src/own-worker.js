@@ -1,0 +1,1 @@
+import '../pico-sync-client/dist/worker.js';
