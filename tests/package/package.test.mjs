@@ -439,6 +439,21 @@ describe('loading', { timeout: 60_000 }, () => {
         }
     });
 
+    test('says so when the server answers with its start page, and what to do about it', async () => {
+        const { page, close } = await openPage(browser);
+        try {
+            await page.route('**/core_bg.wasm', (route) => route.fulfill({ contentType: 'text/html; charset=utf-8', body: '<!doctype html>' }));
+            const failed = await page.evaluate(async () => {
+                const { PicoSyncClient } = await import('/dist/index.js');
+                return PicoSyncClient.create({ network: 'unit-albatross', peers: [] }).catch(({ code, message }) => ({ code, message }));
+            });
+            assert.equal(failed.code, 'not-found');
+            assert.match(failed.message, /core_bg\.wasm answered a page.*pico-sync-client\/embedded/);
+        } finally {
+            await close();
+        }
+    });
+
     test('says so when the page forbids WebAssembly', async () => {
         const result = await inPage(() => outcome(api.PicoSyncClient.create({ peers: [] })), undefined, {
             headers: { 'Content-Security-Policy': "script-src 'self'" },
