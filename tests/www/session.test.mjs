@@ -52,7 +52,10 @@ function told(events, state = {}) {
         let left = events.length;
         const session = new Session(0, (event) => {
             if (event) left -= 1;
-            if (event && left === 0) resolve(session);
+            if (!event || left > 0) return;
+            // As the page does before it draws.
+            session.read();
+            resolve(session);
         });
         void session.run({ script: { events, state: { consensus: 'syncing', trust: 'optimistic', peers: 1, ...state } } });
     });

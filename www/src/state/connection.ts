@@ -133,6 +133,7 @@ function schedule(): void {
         scheduled = false;
         cancelAnimationFrame(frame);
         clearTimeout(timer);
+        session.peek()?.read();
         beat.value += 1;
     };
     const frame = requestAnimationFrame(draw);

@@ -101,12 +101,14 @@ export class Session {
             if (this.#closed) return await client.close();
             this.#client = client;
             const events = client.events();
-            this.refresh();
+            this.read();
+            this.#changed();
             for await (const event of events) this.#take(event);
         } catch (error) {
             this.error = error;
         }
-        this.refresh();
+        this.read();
+        this.#changed();
     }
 
     /** The client, while it can be asked. */
@@ -127,32 +129,32 @@ export class Session {
     async close(): Promise<void> {
         this.#closed = true;
         await this.#client?.close();
-        this.refresh();
+        this.read();
+        this.#changed();
     }
 
-    /** Reads the client's snapshot; called on every event and now and then for what has none. */
-    refresh(event?: SyncEvent): void {
+    /** Reads the client's snapshot. That takes longer than an event does, so it is for whoever draws to call, before it does. */
+    read(): void {
         const client = this.#client;
-        if (client && this.error === undefined) {
-            this.state = client.state;
-            for (const peer of client.peers()) {
-                const row = this.#row(peer.peerId, peer.address, peer.transport);
-                row.connected = true;
-                row.rttMs = peer.rttMs;
-                row.services = peer.services;
-                row.outcome = peer.outcome ?? row.outcome;
-            }
-            if (this.state.consensus === 'established') {
-                this.#reach('established');
-                if (this.state.trust === 'verified') this.#reach('verified');
-            }
+        if (!client || this.error !== undefined) return;
+        this.state = client.state;
+        for (const peer of client.peers()) {
+            const row = this.#row(peer.peerId, peer.address, peer.transport);
+            row.connected = true;
+            row.rttMs = peer.rttMs;
+            row.services = peer.services;
+            row.outcome = peer.outcome ?? row.outcome;
         }
-        this.#changed(event);
+        if (this.state.consensus === 'established') {
+            this.#reach('established');
+            if (this.state.trust === 'verified') this.#reach('verified');
+        }
     }
 
     /** Notes what came and went since the last call; to be called once a second. */
     sample(): void {
-        this.refresh();
+        this.read();
+        this.#changed();
         if (!this.state || !this.running) return;
         const { bytesReceived, bytesSent } = this.state;
         const before = this.#counted;
@@ -230,7 +232,7 @@ export class Session {
                 }
                 break;
         }
-        this.refresh(event as SyncEvent);
+        this.#changed(event as SyncEvent);
     }
 
     #proven(at: number, via: 'zkp' | 'signatures', blockNumber: number, ms?: number): void {
