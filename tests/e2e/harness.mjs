@@ -178,7 +178,8 @@ async function openFeed(page) {
 /** As JSON, which has no word for large numbers. */
 const show = (event) => JSON.stringify(event, (_, value) => (typeof value === 'bigint' ? `${value}` : value));
 
-class Feed {
+/** Events in the order in which they came, and waiting for those to come. */
+export class Feed {
     events = [];
     #waiting = new Set();
     #end;
