@@ -16,6 +16,7 @@ import { scratch, unlessFresh } from './lib/fresh.mjs';
 import { factory, factoryTypings, typings } from './lib/glue.mjs';
 import { CLIENT_FILES, WALLET_FILES } from './lib/loaded.mjs';
 import { minified } from './lib/minify.mjs';
+import { notices } from './lib/notices.mjs';
 import { WALLET_GLUE, wrapper } from './lib/wrapper.mjs';
 
 const TARGET = 'wasm32-unknown-unknown';
@@ -34,6 +35,7 @@ main(async () => {
     const keys = await step('Compiling the wallet to WebAssembly', () => compile('pico-wallet'));
     await wallet(keys, out, values.dev);
     await wrapper(out);
+    await notices(out, ['pico-sync-client', 'pico-wallet'], TARGET);
     sizes(out);
 });
 

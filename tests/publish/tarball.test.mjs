@@ -16,7 +16,7 @@ const FILES = [
     'CHANGELOG.md', 'LICENSE', 'README.md', 'package.json',
     'dist/client.d.ts', 'dist/error.d.ts', 'dist/index.d.ts', 'dist/types.d.ts', 'dist/wallet.d.ts', 'dist/worker.d.ts',
     'dist/core_bg.wasm', 'dist/wallet_bg.wasm',
-    'dist/keys/unit-albatross.js',
+    'dist/keys/unit-albatross.js', 'dist/NOTICES.txt',
     'dist/embedded/embedded-core.js', 'dist/embedded/embedded-wallet.js', 'dist/node/socket-node.js',
     ...MAPPED.flatMap((name) => [`dist/${name}.js`, `dist/${name}.js.map`]),
 ];
@@ -50,6 +50,17 @@ describe('the tarball', () => {
         assert.deepEqual(manifest.publishConfig, { access: 'public', provenance: true });
         for (const key of ['description', 'homepage', 'bugs', 'author', 'keywords']) assert.ok(manifest[key], key);
         assert.match(text('CHANGELOG.md'), new RegExp(`^## \\[${manifest.version.replaceAll('.', '\\.')}\\]`, 'm'));
+    });
+
+    test('hands on the licences of what it contains', () => {
+        const notices = text('dist/NOTICES.txt');
+        // One under the Apache License by choice, one with its own text, one that names its licence only, one with two that both hold.
+        for (const crate of [/\bnimiq-block 2\./, /\btokio 1\./, /\blibp2p-swarm 0\./, /\bunicode-normalization 0\./]) assert.match(notices, crate);
+        for (const words of ['Copyright (c) Tokio Contributors', 'Parity Technologies', 'UNICODE LICENSE V3', 'Permission is hereby granted']) {
+            assert.ok(notices.includes(words), words);
+        }
+        assert.ok(!/^pico-|\bpico-(sync|network|zkp|wallet) /m.test(notices.split('\n').slice(1).join('\n')), 'our own crates are listed');
+        assert.ok(text('dist/node/socket-node.js').includes('Copyright (c) 2011 Einar Otto Stangvik'));
     });
 
     test('has a README that works outside the repository', () => {
