@@ -57,6 +57,8 @@ export class Session {
     error?: unknown;
     /** Unix ms. */
     readonly startedAt = Date.now();
+    /** When it first took a peer's word for the chain, Unix ms. */
+    adoptedAt?: number;
     /** Oldest first. */
     readonly fallbacks: Fallback[] = [];
     trust?: TrustInfo;
@@ -192,6 +194,7 @@ export class Session {
                 break;
             case 'macro-block':
                 this.stall = undefined;
+                this.adoptedAt ??= event.at;
                 this.#reach('head');
                 this.#addBlock(event.blockNumber, event.hash, event.election ? 'election' : 'checkpoint');
                 this.#addMacro(event);

@@ -123,7 +123,7 @@ function GivenUp({ fallback: { given, peerId, banned, reason } }: { fallback: Fa
                     <p>All that was adopted</p>
                 )}
                 <p class="soft xs">
-                    {banned[0] ? `told by ${shortId(banned[0].peerId)}, which is banned` : peerId ? `${shortId(peerId)} has ${reason.replace(/ than ours$/, '')}` : reason}
+                    {banned[0] ? `told by ${shortId(banned[0].peerId)}, which is banned` : peerId ? `${shortId(peerId)} contradicts: ${reason}` : reason}
                 </p>
             </div>
         </div>

@@ -16,9 +16,13 @@ const FREQUENT = new Set<string>(['head', 'dial-failed']);
 export function Log({ session: of }: { session: Session }) {
     const session = live(of);
     const [all, showAll] = useState(false);
-    const shown = session.events.filter(({ type }) => all || !FREQUENT.has(type)).slice(-LINES);
-    // The oldest one that is kept has this number.
+    // Newest first. The oldest one that is kept has this number.
     const first = session.eventCount - session.events.length;
+    const shown = session.events
+        .map((event, i) => ({ event, number: first + i }))
+        .filter(({ event: { type } }) => all || !FREQUENT.has(type))
+        .slice(-LINES)
+        .reverse();
     return (
         <section class="card stack" aria-labelledby="log-title">
             <div class="row apart">
@@ -30,8 +34,8 @@ export function Log({ session: of }: { session: Session }) {
             </div>
             {/* It scrolls, so it takes the focus; it is not live: those who listen would hear nothing else. */}
             <ol class="log" data-testid="log" tabIndex={0} aria-labelledby="log-title">
-                {shown.toReversed().map((event) => (
-                    <li key={first + session.events.indexOf(event)} data-type={event.type} data-outcome={'outcome' in event ? event.outcome : undefined} data-status={'status' in event ? String(event.status) : undefined}>
+                {shown.map(({ event, number }) => (
+                    <li key={number} data-type={event.type} data-outcome={'outcome' in event ? event.outcome : undefined} data-status={'status' in event ? String(event.status) : undefined}>
                         <time dateTime={new Date(event.at).toISOString()}>{clock(event.at)}</time>
                         <span class="type">{event.type}</span>
                         <span class="text">{describe(event)}</span>

@@ -30,8 +30,8 @@ export function PeerMap({ session: of }: { session: Session }) {
     // On a phone there is room below, not beside.
     const small = width < 460;
     const height = small ? 400 : Math.round(Math.min(440, width * 0.7));
-    const middle = { x: width / 2, y: height / 2 - 6 };
-    const reach = { x: Math.max(60, Math.min(width / 2 - 52, 300)), y: height / 2 - 62 };
+    const middle = { x: width / 2, y: height / 2 };
+    const reach = { x: Math.max(60, Math.min(width / 2 - 52, 300)), y: height / 2 - 58 };
     const places = peers.map((_, i) => {
         const angle = -Math.PI / 2 + (2 * Math.PI * (i + (peers.length % 2 ? 0 : 0.5))) / Math.max(peers.length, 3);
         return { x: Math.round(middle.x + reach.x * Math.cos(angle)), y: Math.round(middle.y + reach.y * Math.sin(angle)) };
@@ -48,7 +48,7 @@ export function PeerMap({ session: of }: { session: Session }) {
                     <Link key={peer.peerId} peer={peer} standing={standing(peer, dispute)} from={middle} to={places[i]} />
                 ))}
                 {peers.map((peer, i) => (
-                    <Peer key={peer.peerId} peer={peer} standing={standing(peer, dispute)} at={places[i]} small={small} />
+                    <Peer key={peer.peerId} peer={peer} standing={standing(peer, dispute)} at={places[i]} above={places[i].y < middle.y - 20} small={small} />
                 ))}
                 <g style={{ transform: `translate(${middle.x}px, ${middle.y}px)` }}>
                     {/* A ring for each new block. */}
@@ -87,15 +87,15 @@ function Link({ peer, standing: { tone, gone }, from, to }: { peer: PeerRow; sta
     );
 }
 
-function Peer({ peer, standing: { word, tone, sign, gone }, at, small }: { peer: PeerRow; standing: Standing; at: Point; small: boolean }) {
+function Peer({ peer, standing: { word, tone, sign, gone }, at, above, small }: { peer: PeerRow; standing: Standing; at: Point; /** Its words stand above it, where its line doesn't cross them. */ above: boolean; small: boolean }) {
     return (
         <g class={`map-peer ${tone}`} data-gone={gone} style={{ transform: `translate(${at.x}px, ${at.y}px)` }}>
             <path class="map-hexagon" d={hexagon(22)} />
             <path class="map-sign" d={SIGNS[sign]} />
-            <text class="map-name" y="36">
+            <text class="map-name" y={above ? -43 : 36}>
                 {shortId(peer.peerId)}
             </text>
-            <text class="map-sub" y="51">
+            <text class="map-sub" y={above ? -28 : 51}>
                 {word !== 'good' ? word : [small ? '' : transportName(peer.transport), peer.rttMs === undefined ? '' : duration(peer.rttMs)].filter(Boolean).join(' · ') || word}
             </text>
         </g>

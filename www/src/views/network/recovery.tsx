@@ -49,17 +49,14 @@ export function Recovery({ session: of }: { session: Session }) {
 
 /** With the button, the client starts from nothing and hears the liar first. */
 function believes(session: Session): Step {
-    const given = session.fallbacks.at(-1)?.given ?? session.macros.findLast(({ election }) => election);
     return {
         title: 'It believes the liar',
-        text: given ? (
+        text: (
             <>
-                A fresh client was sent to the liar alone. It takes election block {integer(given.blockNumber)} from it, on its word: <em>optimistic</em>.
+                A fresh client is sent to the liar alone: it knows nobody else, and nothing from before. What it is told it takes for the chain, on trust <em>optimistic</em>.
             </>
-        ) : (
-            'A fresh client is sent to the liar alone: it knows nobody else, and nothing from before.'
         ),
-        at: given?.at,
+        at: session.adoptedAt,
     };
 }
 
