@@ -2,11 +2,11 @@
 // to them, and kept for when there is no network. The keys are `vault/`'s, the transactions `history.ts`'s.
 
 import { computed, effect, signal } from '@preact/signals';
-import type { Account, Network, PicoSyncClient, Staker, TransactionDetails, Trust } from 'pico-sync-client';
+import type { Account, Network, PicoSyncClient, Staker, Trust } from 'pico-sync-client';
 
 import { client, network } from './connection.js';
 import { recheck, resume, take } from './history.js';
-import { isClientError } from '../lib/errors.js';
+import { inWords, isClientError } from '../lib/errors.js';
 import { cache, cached } from '../vault/store.js';
 import { accountRecords } from '../vault/vault.js';
 
@@ -71,6 +71,7 @@ class Follower {
     /** Whose balance has to be asked for; empty while that is being done. */
     readonly #dirty = new Set<string>();
     #asking = false;
+    #atNextHead: () => void = () => {};
 
     constructor(asked: PicoSyncClient, of: Network, addresses: string[]) {
         this.#client = asked;
@@ -81,24 +82,29 @@ class Follower {
 
     stop(): void {
         this.#end.abort();
+        this.#atNextHead();
         for (const iterator of this.#iterators) void iterator.return?.();
         this.#iterators.clear();
     }
 
     async #run(): Promise<void> {
         try {
-            // Before anything is asked, so that nothing falls between the answer and what comes after it.
-            const watching = this.#watch();
-            const listening = this.#listen();
-            await this.#client.ready({ signal: this.#end.signal });
-            this.#ask(this.#addresses);
-            await resume(this.#client, this.#addresses, this.#end.signal);
-            await Promise.all([watching, listening]);
+            // The first two begin before anything is asked, so that nothing falls between the answer and what comes after it.
+            await Promise.all([this.#watch(), this.#listen(), this.#begin()]);
         } catch (error) {
-            // A client that was closed or has crashed is the connection's to report.
-            const over = this.#end.signal.aborted || (isClientError(error) && ['closed', 'aborted', 'crashed'].includes(error.code));
-            if (!over) balanceProblem.value = error;
+            if (!this.#isOver(error)) balanceProblem.value = error;
         }
+    }
+
+    async #begin(): Promise<void> {
+        await this.#client.ready({ signal: this.#end.signal });
+        this.#ask(this.#addresses);
+        await resume(this.#client, this.#addresses, this.#end.signal);
+    }
+
+    /** A client that was closed or has crashed is the connection's to report. */
+    #isOver(error: unknown): boolean {
+        return this.#end.signal.aborted || (isClientError(error) && ['closed', 'aborted', 'crashed'].includes(error.code));
     }
 
     /** Transactions as they happen. */
@@ -114,9 +120,12 @@ class Follower {
                 }
                 return;
             } catch (error) {
-                // Too much at a time to read: whatever was missed is in the next answers.
-                if (!isClientError(error) || error.code !== 'timeout') throw error;
+                if (this.#isOver(error)) return;
+                // Too much at a time to read, or nobody to be asked: whatever was missed is in the next answers.
+                console.info(`the watch of the accounts begins anew: ${inWords(error)}`);
+                await new Promise<void>((resolve) => (this.#atNextHead = resolve));
                 this.#ask(this.#addresses);
+                void recheck(this.#client, this.#addresses, this.#end.signal);
             } finally {
                 this.#iterators.delete(watch);
             }
@@ -130,6 +139,7 @@ class Follower {
         try {
             for await (const event of events) {
                 if (this.#end.signal.aborted) return;
+                if (event.type === 'head') this.#atNextHead();
                 const reverted = event.type === 'head' && event.reverted.length > 0;
                 // Rewards come with macro blocks, and what was included becomes final.
                 const back = event.type === 'consensus' && event.state === 'established';
@@ -199,6 +209,3 @@ export async function forgetKnown(address: string): Promise<void> {
     known.value = { network: of, balances: next };
     await cache(key(of), [...next]);
 }
-
-/** Whether a transaction is from or to an address. */
-export const touches = (transaction: TransactionDetails, address: string): boolean => transaction.sender === address || transaction.recipient === address;

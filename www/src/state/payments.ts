@@ -7,6 +7,7 @@ import type { PicoSyncClient, TransactionDetails } from 'pico-sync-client';
 import { client, network } from './connection.js';
 import { take } from './history.js';
 import { inWords, isClientError } from '../lib/errors.js';
+import { online } from '../lib/online.js';
 import { loadWallet, type KeyPair, type WalletModule } from '../lib/wallet.js';
 import { withKeyPair } from '../vault/vault.js';
 
@@ -55,7 +56,7 @@ export interface Sending {
     again: () => void;
     /** Stops watching it; it goes its way. */
     leave: () => void;
-    /** Resolves when it is in a block, or can't be any more, or is stuck. */
+    /** Resolves when it is final, or can't be any more, or is stuck. */
     done: Promise<void>;
 }
 
@@ -99,6 +100,7 @@ export function send(from: string, plan: Plan, fee: bigint): Sending {
 /** The client, if it can be asked. */
 export function connected(): PicoSyncClient {
     const current = client.peek();
+    if (!online.peek() || current?.state.consensus === 'offline') throw new PaymentError('You are offline. It can be sent once there is a connection.');
     if (!current || current.state.consensus === 'closed') throw new PaymentError('There is no connection to the network. It can be sent once there is one.');
     if (current.state.consensus !== 'established') throw new PaymentError('The network is not in sync yet. Wait for a moment, and try again.');
     return current;

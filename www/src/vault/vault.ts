@@ -120,8 +120,9 @@ export async function add(secrets: NewSecret[], accounts: AccountRecord[], passw
         wanted.secrets = records;
         wanted.accounts = accounts.map((account) => merged(account, now.accounts));
         await commit(wanted, now.vault?.revision, { key, revision: vault.revision });
-        // Not to be evicted with the next spring cleaning, if that can be had. The wallet works without.
-        await persist().catch((error: unknown) => console.info('the browser may evict this wallet when room gets scarce:', error));
+        // Not to be evicted with the next spring cleaning, if that can be had. The wallet works without, and some browsers ask
+        // the user, who may take their time.
+        persist().catch((error: unknown) => console.info('the browser may evict this wallet when room gets scarce:', error));
     } else {
         await commit({ accounts: accounts.map((account) => merged(account, now.accounts)) }, now.vault?.revision);
     }

@@ -11,7 +11,7 @@ import { Button } from '../ui/button.js';
 import { Choices, Field } from '../ui/field.js';
 import { Notice } from '../ui/notice.js';
 import { Page } from '../ui/page.js';
-import { Keep } from './parts/keep.js';
+import { Keep, Unavailable } from './parts/keep.js';
 import { nextLabel } from './parts/own-account.js';
 
 /** How many words are asked for, and how many there are to pick each from. */
@@ -41,6 +41,7 @@ export function Create() {
     };
     return (
         <Page title="Create an account" back={{ to: '/', text: 'Wallet' }}>
+            <Unavailable />
             <div class="card stack">
                 {step === 'begin' && (
                     <form class="stack" onSubmit={(event) => void begin(event)}>

@@ -5,12 +5,12 @@ import '../style/wallet.css';
 import { inPath } from '../app/router.js';
 import { integer } from '../lib/format.js';
 import { balances, stakeOf } from '../state/accounts.js';
-import { accountRecords, unavailable } from '../vault/vault.js';
+import { accountRecords } from '../vault/vault.js';
 import { Amount } from '../ui/amount.js';
 import { Badge } from '../ui/badge.js';
 import { ButtonLink } from '../ui/button.js';
-import { Notice } from '../ui/notice.js';
 import { Page } from '../ui/page.js';
+import { Unavailable } from './parts/keep.js';
 import { AccountLine, LockButton } from './parts/own-account.js';
 
 export function Home() {
@@ -70,11 +70,7 @@ export function Home() {
 function Welcome() {
     return (
         <Page title="Your Nimiq wallet">
-            {unavailable.value !== undefined && (
-                <Notice tone="bad" title="Nothing can be kept here">
-                    {unavailable.value}
-                </Notice>
-            )}
+            <Unavailable />
             <section class="card navy stack">
                 <p class="pitch">A wallet that asks no server what you own. This page is a light client: it speaks to the Nimiq network itself, and checks what it is told.</p>
                 <ul class="points">

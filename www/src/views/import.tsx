@@ -14,7 +14,7 @@ import { Button } from '../ui/button.js';
 import { Check, Choices, Field } from '../ui/field.js';
 import { Notice } from '../ui/notice.js';
 import { Page } from '../ui/page.js';
-import { Keep } from './parts/keep.js';
+import { Keep, Unavailable } from './parts/keep.js';
 import { AccountLine, nextLabel } from './parts/own-account.js';
 
 /** How many accounts of a mnemonic are shown at a time. */
@@ -42,6 +42,7 @@ export function Import() {
     };
     return (
         <Page title="Import an account" back={{ to: '/', text: 'Wallet' }}>
+            <Unavailable />
             <div class="card stack">
                 {!found ? (
                     <form class="stack" onSubmit={(event) => void read(event)} autocomplete="off">

@@ -3,7 +3,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 
 import { inPath } from '../app/router.js';
-import { isAddress } from '../lib/address.js';
+import { isAddress, tidyAddress } from '../lib/address.js';
 import { parseAmount, typedAmount, withUnit } from '../lib/amount.js';
 import { inWords } from '../lib/errors.js';
 import { MAX_MESSAGE_BYTES, byteLength, messageProblem } from '../lib/message.js';
@@ -132,14 +132,17 @@ function Form({ from, draft, edit, fee, onDone }: { from: string; draft: Draft; 
     const amountProblem =
         amount.problem ??
         (amount.luna === 0n ? 'Enter an amount above 0.' : short ? `That is more than there is: ${withUnit(available ?? 0n)}, of which the fee takes ${withUnit(fee.luna ?? 0n)}.` : undefined);
+    const recipient = tidyAddress(draft.recipient);
     const recipientProblem =
-        draft.recipient === from ? 'That is this account itself.' : draft.recipient === STAKING_CONTRACT ? 'That is the staking contract: use “Stake” instead.' : undefined;
+        recipient === from ? 'That is this account itself.' : recipient === STAKING_CONTRACT ? 'That is the staking contract: use “Stake” instead.' : undefined;
     const wrongMessage = messageProblem(draft.message);
     const others = accountRecords.value.filter(({ address }) => address !== from);
     const submit = (event: SubmitEvent) => {
         event.preventDefault();
         press(true);
-        if (isAddress(draft.recipient, wallet.peek()) && !recipientProblem && !amountProblem && !wrongMessage && fee.luna !== undefined) onDone();
+        if (!isAddress(recipient, wallet.peek()) || recipientProblem || amountProblem || wrongMessage || fee.luna === undefined) return;
+        edit({ ...draft, recipient });
+        onDone();
     };
     const max = () => {
         touch(true);

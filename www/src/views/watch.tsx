@@ -12,6 +12,7 @@ import { Field } from '../ui/field.js';
 import { Notice } from '../ui/notice.js';
 import { Page } from '../ui/page.js';
 import { AddressField } from './parts/address-field.js';
+import { Unavailable } from './parts/keep.js';
 import { nextLabel } from './parts/own-account.js';
 
 /** `address`: what was asked for by a link. */
@@ -35,6 +36,7 @@ export function Watch({ address: asked = '' }: { address?: string }) {
     };
     return (
         <Page title="Watch an address" back={{ to: '/', text: 'Wallet' }}>
+            <Unavailable />
             <form class="card stack" onSubmit={(event) => void submit(event)}>
                 <p>You see its balance and its payments, each proven, and can’t pay from it.</p>
                 <AddressField label="Address" value={address} onInput={type} insist={insist} problem={known ? 'This account is in your wallet already.' : undefined} autofocus />

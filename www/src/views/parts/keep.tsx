@@ -30,13 +30,7 @@ export function Keep({ action, keep, disabled, children }: { /** What the button
             work(false);
         }
     };
-    if (unavailable.value !== undefined) {
-        return (
-            <Notice tone="bad" title="Nothing can be kept here">
-                {unavailable.value}
-            </Notice>
-        );
-    }
+    if (unavailable.value !== undefined) return <Unavailable />;
     return (
         <form class="stack" onSubmit={(event) => void submit(event)}>
             {children}
@@ -46,5 +40,15 @@ export function Keep({ action, keep, disabled, children }: { /** What the button
                 {action}
             </Button>
         </form>
+    );
+}
+
+/** Why nothing can be kept in this browser, if so. */
+export function Unavailable() {
+    if (unavailable.value === undefined) return null;
+    return (
+        <Notice tone="bad" title="Nothing can be kept here">
+            {unavailable.value}
+        </Notice>
     );
 }
