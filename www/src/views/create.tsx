@@ -13,6 +13,7 @@ import { Notice } from '../ui/notice.js';
 import { Page } from '../ui/page.js';
 import { Keep, Unavailable } from './parts/keep.js';
 import { nextLabel } from './parts/own-account.js';
+import { StepHeading } from './parts/step-heading.js';
 
 /** How many words are asked for, and how many there are to pick each from. */
 const ASKED = 3;
@@ -72,7 +73,8 @@ export function Create() {
                             go(`/account/${inPath(first)}`, { replace: true });
                         }}
                     >
-                        <p>That’s right. One last thing: the account is kept in this browser, encrypted.</p>
+                        <StepHeading>That’s right</StepHeading>
+                        <p>One last thing: the account is kept in this browser, encrypted.</p>
                     </Keep>
                 )}
             </div>
@@ -83,7 +85,7 @@ export function Create() {
 function Words({ words, onDone }: { words: string[]; onDone: () => void }) {
     return (
         <>
-            <h2>Your {words.length} words</h2>
+            <StepHeading>Your {words.length} words</StepHeading>
             <p>Write them down on paper, in this order. Whoever has them has the account; without them, nobody can bring it back.</p>
             <ol class="words" data-testid="words">
                 {words.map((word, i) => (
@@ -121,7 +123,7 @@ function Confirm({ words, onBack, onDone }: { words: string[]; onBack: () => voi
     };
     return (
         <form class="stack" onSubmit={submit}>
-            <h2>What did you write down?</h2>
+            <StepHeading>What did you write down?</StepHeading>
             {questions.map(({ at, offered }) => (
                 <Choices
                     key={at}

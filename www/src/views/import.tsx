@@ -16,6 +16,7 @@ import { Notice } from '../ui/notice.js';
 import { Page } from '../ui/page.js';
 import { Keep, Unavailable } from './parts/keep.js';
 import { AccountLine, nextLabel } from './parts/own-account.js';
+import { StepHeading } from './parts/step-heading.js';
 
 /** How many accounts of a mnemonic are shown at a time. */
 const BATCH = 5;
@@ -89,6 +90,7 @@ export function Import() {
                             go(`/account/${inPath(address)}`, { replace: true });
                         }}
                     >
+                        <StepHeading>Your account</StepHeading>
                         <AccountLine address={found.address} />
                     </Keep>
                 )}
@@ -150,7 +152,8 @@ function Derived({ mnemonic }: { mnemonic: Mnemonic }) {
     const news = addresses.filter((address, i) => picked.has(i) && !known.has(address)).length;
     return (
         <Keep action={news > 1 ? `Import ${news} accounts` : 'Import account'} keep={keep} disabled={news === 0}>
-            <p>These accounts belong to your words. Pick those that you want here; others can be added later.</p>
+            <StepHeading>Your accounts</StepHeading>
+            <p>These belong to your words. Pick those that you want here; others can be added later.</p>
             <ul class="rows picks">
                 {addresses.map((address, i) => {
                     const amount = amounts.get(address);

@@ -33,6 +33,7 @@ export function BeginForm({ available, head, onAct }: { available: bigint; head:
             <ValidatorChoice value={validator} onChange={choose} head={head} problem={insist && validator === '' ? 'Choose a validator.' : undefined} />
             <AmountForm
                 action="Stake"
+                verb="stake"
                 most={available}
                 least={MINIMUM_STAKE}
                 feeFrom
@@ -65,6 +66,7 @@ export function StakeForms({ staker, prospects, head, available, onAct }: { stak
                 <h2 id="add">Add to it</h2>
                 <AmountForm
                     action="Add stake"
+                    verb="add"
                     most={available}
                     feeFrom
                     problem={(luna) => minimumProblem(balance + luna, inactiveBalance, retiredBalance)}
@@ -99,6 +101,7 @@ export function StakeForms({ staker, prospects, head, available, onAct }: { stak
 export function ReturnSteps({ staker, prospects, head, balance, onAct }: { staker: Staker; prospects: Outlook; head: number; /** What a fee can be paid from. */ balance: bigint; onAct: OnAct }) {
     const { balance: active, inactiveBalance, inactiveFrom, retiredBalance } = staker;
     const soon = inactiveFrom !== undefined && inactiveFrom > head;
+    const tooLittle = minimumProblem(active, 0n, retiredBalance + inactiveBalance);
     return (
         <section class="card stack" aria-labelledby="return">
             <h2 id="return">Unstake</h2>
@@ -109,6 +112,8 @@ export function ReturnSteps({ staker, prospects, head, balance, onAct }: { stake
                     {active > 0n ? (
                         <AmountForm
                             action="Deactivate"
+                            verb="deactivate"
+                            problem={(luna) => (active > luna && active - luna < MINIMUM_STAKE ? 'Leave at least 100 NIM active, or nothing.' : undefined)}
                             most={active}
                             hint={inactiveBalance > 0n ? 'What is inactive already waits anew together with it.' : 'It stops working with the next election block.'}
                             onSubmit={(luna) =>
@@ -131,8 +136,9 @@ export function ReturnSteps({ staker, prospects, head, balance, onAct }: { stake
                                     They can be retired {waitText(prospects.wait)}
                                 </p>
                             )}
+                            {prospects.retire && tooLittle && <p class="soft">{tooLittle} Deactivate the rest, or reactivate this.</p>}
                             <div class="actions">
-                                {prospects.retire && (
+                                {prospects.retire && !tooLittle && (
                                     <Button
                                         kind="primary"
                                         onClick={() =>
@@ -195,7 +201,7 @@ function waitText({ block, blocks, ms, because }: Wait): string {
 }
 
 /** An amount, with all of it at hand, and a button. */
-function AmountForm({ action, most, least = 1n, hint, feeFrom = false, primary = false, problem, onSubmit }: { action: string; primary?: boolean; most: bigint; least?: bigint; hint?: string; /** The fee comes out of the same pot. */ feeFrom?: boolean; problem?: (luna: bigint) => string | undefined; /** `false` if it was not taken. */ onSubmit: (luna: bigint) => boolean | void }) {
+function AmountForm({ action, verb, most, least = 1n, hint, feeFrom = false, primary = false, problem, onSubmit }: { action: string; /** For the label: the amount to … */ verb: string; primary?: boolean; most: bigint; least?: bigint; hint?: string; /** The fee comes out of the same pot. */ feeFrom?: boolean; problem?: (luna: bigint) => string | undefined; /** `false` if it was not taken. */ onSubmit: (luna: bigint) => boolean | void }) {
     const [typed, type] = useState('');
     const [insist, press] = useState(false);
     const [fee, learn] = useState(0n);
@@ -229,7 +235,7 @@ function AmountForm({ action, most, least = 1n, hint, feeFrom = false, primary =
             }}
         >
             <Field
-                label={`Amount to ${action.toLowerCase()}`}
+                label={`Amount to ${verb}`}
                 hint={hint}
                 value={typed}
                 onInput={type}
