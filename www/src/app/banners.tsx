@@ -2,10 +2,11 @@
 
 import { route } from './router.js';
 import { applyUpdate, updateReady } from './updates.js';
-import { online } from '../lib/online.js';
-import { clientState, connect, failure, lastOptions, session } from '../state/connection.js';
 import { inWords, isClientError } from '../lib/errors.js';
 import { duration } from '../lib/format.js';
+import { online } from '../lib/online.js';
+import { clientState, connect, failure, lastOptions, session } from '../state/connection.js';
+import { liar } from '../state/liar.js';
 import { Button } from '../ui/button.js';
 import { Notice } from '../ui/notice.js';
 
@@ -29,6 +30,11 @@ export function Banners() {
                     A new version of this wallet is ready.
                 </Notice>
             )}
+            {liar.value && route.value.view !== 'network' && (
+                <Notice icon="liar">
+                    The liar is on: this client hears it first, and knows nothing from before. <a href="#/network">See what becomes of it</a>
+                </Notice>
+            )}
             {failure.value !== undefined ? (
                 <Notice
                     tone="bad"
@@ -40,6 +46,18 @@ export function Banners() {
                     }
                 >
                     {inWords(failure.value)} {unfit && <a href="#/network">Change the connection</a>}
+                </Notice>
+            ) : state?.consensus === 'closed' ? (
+                <Notice
+                    icon="network"
+                    title="Not connected"
+                    actions={
+                        <Button small onClick={() => void connect(lastOptions.peek())}>
+                            Connect
+                        </Button>
+                    }
+                >
+                    The light client was closed. Nothing new comes until it is started again.
                 </Notice>
             ) : offline ? (
                 <Notice tone="warn" icon="offline" title="Offline">

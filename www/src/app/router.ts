@@ -26,7 +26,7 @@ function show(): void {
     const from = parse(hash.peek());
     const update = () => {
         hash.value = location.hash;
-        // A new view is read from its beginning. Where one goes back, the browser puts it where it was.
+        // A new view is read from its beginning.
         if (parse(location.hash).view !== from.view) scrollTo(0, 0);
     };
     if (!document.startViewTransition || document.hidden || matchMedia('(prefers-reduced-motion: reduce)').matches) return update();

@@ -1,16 +1,23 @@
 // The devnet's lying peer: turning it on, and a client that hears it first.
 
-import { signal } from '@preact/signals';
+import { computed, effect, signal } from '@preact/signals';
 
-import { connect, devnet } from './connection.js';
+import { connect, devnet, lastOptions, network } from './connection.js';
 
 export interface Liar {
     address: string;
     peerId: string;
 }
 
+/** Whether there is one to be had: only next to a devnet, and while that is the network. */
+export const canLie = computed(() => devnet.value?.liar !== undefined && devnet.value.network === network.value);
 /** While the client was sent to it. */
 export const liar = signal<Liar | undefined>(undefined);
+// Whoever starts a client in another way, as with other settings, has left it.
+effect(() => {
+    const { peers } = lastOptions.value;
+    if (liar.peek() && peers?.[0] !== liar.peek()?.address) liar.value = undefined;
+});
 /** While the devnet is being asked. */
 export const busy = signal(false);
 /** Why it could not be turned on or off. */

@@ -11,8 +11,8 @@ import { PeerList } from './network/peer-list.js';
 import { MapLegend, PeerMap } from './network/peer-map.js';
 import { Recovery } from './network/recovery.js';
 import { integer } from '../lib/format.js';
-import { beat, devnet, network, session } from '../state/connection.js';
-import { busy, liar, problem, turnOff, turnOn } from '../state/liar.js';
+import { beat, network, session } from '../state/connection.js';
+import { busy, canLie, liar, problem, turnOff, turnOn } from '../state/liar.js';
 import { Button } from '../ui/button.js';
 import { Notice } from '../ui/notice.js';
 import { Page } from '../ui/page.js';
@@ -28,7 +28,7 @@ export function NetworkView() {
     void beat.value;
     const now = session.value;
     return (
-        <Page title="Network" width="wide" actions={devnet.value?.liar && <LiarButton />}>
+        <Page title="Network" width="wide" actions={canLie.value && <LiarButton />}>
             {problem.value && (
                 <Notice tone="bad" title="The devnet could not do that">
                     {problem.value}
