@@ -1,9 +1,9 @@
 // Installs what is missing, and only that. Safe to run any number of times.
 //
-//     node scripts/setup.mjs [build] [node] [browser] [wasm-test] [lint]
+//     node scripts/setup.mjs [build] [node] [browser] [wasm-test] [lint] [projects]
 //
 // A goal names what one wants to do next: `build` the npm package, build the native `node`, drive a
-// `browser`, run `wasm-test`s, `lint`. Without one, all of them. Tools built by cargo go to the cache folder
+// `browser`, run `wasm-test`s, `lint`, build the test `projects`. Without one, all of them. Tools built by cargo go to the cache folder
 // (`env.mjs`), npm packages to `node_modules`, the rest comes from rustup and the system's packages; anything
 // that needs root is said before it is done.
 
@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 
 import { Failure, capture, env, main, root, run, say, start, step, which } from './lib/env.mjs';
 import { restoreReadme } from './lib/pack.mjs';
+import { allProjectTools } from './lib/projects.mjs';
 import { atLeast, lockedVersion, rustVersion } from './lib/toml.mjs';
 
 const WASM = 'wasm32-unknown-unknown';
@@ -25,6 +26,7 @@ const GOALS = {
     browser: [npmPackages, browser],
     'wasm-test': [rust, wasmTarget, browser, chromedriver, wasmBindgen, wasmPack],
     lint: [rust, rustComponents],
+    projects: [allProjectTools],
 };
 
 /** Installs whatever the goals need and is not there. */

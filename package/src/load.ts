@@ -13,7 +13,7 @@ export async function load(url: URL, whose: string): Promise<WebAssembly.Module>
     // A server that answers whatever it doesn't have with its start page is the usual one of a page that is an app.
     const problem = !response.ok ? `${response.status} ${response.statusText}`.trim() : typeOf(response) === 'text/html' ? 'a page' : undefined;
     if (problem) {
-        const hint = "A bundler that takes along no files needs 'pico-sync-client/embedded'.";
+        const hint = "A bundler that takes along no files needs 'pico-sync-client/embedded' or '…/embedded/wallet'.";
         throw new PicoSyncError('not-found', `${whose} WebAssembly could not be loaded: ${url.href} answered ${problem}. ${hint}`);
     }
     return compile(response, whose);

@@ -1,15 +1,13 @@
 // What the tests of the environments share: projects that have the packed package installed, as a user would have it.
 
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { env, root, run } from '../../scripts/lib/env.mjs';
+import { run } from '../../scripts/lib/env.mjs';
 import { packPackage } from '../../scripts/lib/pack.mjs';
-
-const PROJECTS = join(root, 'tests', 'projects');
+import { PROJECTS, projectTools } from '../../scripts/lib/projects.mjs';
 
 /** Packs the package once, for any number of projects. Ends with `t`. Resolves with the folder it was unpacked to. */
 export function packed(t) {
@@ -24,7 +22,7 @@ export function packed(t) {
  * `t`. Resolves with its folder.
  */
 export async function project(t, name, installed) {
-    const tools = await toolsOf(name);
+    const tools = await projectTools(name);
     const folder = mkdtempSync(join(tmpdir(), `pico-sync-${name}-`));
     t.after(() => rmSync(folder, { recursive: true }));
     for (const source of ['app', name]) cpSync(join(PROJECTS, source), folder, { recursive: true });
@@ -34,29 +32,6 @@ export async function project(t, name, installed) {
     for (const tool of tools ? readdirSync(tools) : []) symlinkSync(join(tools, tool), join(modules, tool));
     cpSync(installed, join(modules, 'pico-sync-client'), { recursive: true });
     return folder;
-}
-
-/** The `node_modules` that a project's lock file asks for, kept for the next time; `undefined` if it has none. */
-async function toolsOf(name) {
-    const manifests = ['package.json', 'package-lock.json'].map((file) => join(PROJECTS, name, file));
-    if (!manifests.every((file) => existsSync(file))) return undefined;
-    const hash = createHash('sha256');
-    for (const file of manifests) hash.update(readFileSync(file));
-    const kept = join(env().cacheDir, 'projects', `${name}-${hash.digest('hex').slice(0, 12)}`);
-    if (!existsSync(kept)) {
-        // Whole or not at all, whatever interrupts it and whoever else does the same.
-        const draft = `${kept}.${process.pid}`;
-        mkdirSync(draft, { recursive: true });
-        for (const file of manifests) cpSync(file, join(draft, file.split('/').pop()));
-        await run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: draft, quiet: true });
-        try {
-            renameSync(draft, kept);
-        } catch (error) {
-            if (!existsSync(kept)) throw error;
-            rmSync(draft, { recursive: true });
-        }
-    }
-    return join(kept, 'node_modules');
 }
 
 /** Runs a tool of the project in `folder` to its end, as `npx` would. */

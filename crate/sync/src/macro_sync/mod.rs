@@ -152,7 +152,8 @@ impl<TNetwork> Context<TNetwork> {
     }
 
     fn say_in_place(&self, error: &VerifierError) {
-        log::warn!("checking signatures in place: {error}");
+        // Once for each block: the event is what tells of it.
+        log::info!("checking signatures in place: {error}");
         self.events.emit(SyncEvent::VerifiedInPlace {
             reason: error.to_string(),
         });
