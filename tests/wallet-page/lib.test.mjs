@@ -1,8 +1,11 @@
 // What people type and read: amounts, addresses, messages.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
+import { root } from '../../scripts/lib/env.mjs';
 import { Generator, SUPPLY, loadWallet } from '../wallet/support.mjs';
 import { loadModule } from './support.mjs';
 
@@ -131,5 +134,33 @@ describe('messages', () => {
         assert.equal(message.messageOf(Buffer.from('a\u0000b').toString('hex')), undefined);
         // It would turn around what stands next to it.
         assert.equal(message.messageOf(Buffer.from('a\u202eb').toString('hex')), undefined);
+    });
+});
+
+describe('errors', () => {
+    let errors;
+    before(async () => (errors = await loadModule({ after }, 'lib/errors.ts')));
+    /** As the package throws them. */
+    const thrown = (code, message) => Object.assign(new Error(message), { name: 'PicoSyncError', code });
+
+    test('each code of the package is said in a sentence', () => {
+        const typings = readFileSync(join(root, 'tests', 'types', 'contract.d.ts'), 'utf8');
+        const codes = [...typings.match(/type ErrorCode =([^;]+);/)[1].matchAll(/'([a-z-]+)'/g)].map(([, code]) => code);
+        assert.ok(codes.length >= 13, `${codes}`);
+        const said = codes.map((code) => errors.inWords(thrown(code, '')));
+        for (const [i, words] of said.entries()) {
+            assert.match(words, /^[A-Z].{10,}\.$/, codes[i]);
+            assert.ok(!words.includes('undefined'), codes[i]);
+        }
+        assert.equal(new Set(said).size, codes.length);
+    });
+
+    test('where the package says more, that is said', () => {
+        assert.equal(errors.inWords(thrown('invalid-options', 'Word 2 of the mnemonic is unknown.')), 'Word 2 of the mnemonic is unknown.');
+        assert.match(errors.inWords(thrown('no-peers', 'swarm: dial error')), /No peer/);
+        // A code of a later version.
+        assert.equal(errors.inWords(thrown('brand-new', 'Something new.')), 'Something new.');
+        assert.match(errors.inWords(new Error('odd')), /unexpected.*odd/);
+        assert.match(errors.inWords('odd'), /unexpected.*odd/);
     });
 });

@@ -1,6 +1,11 @@
 // Test money, where the page is served beside a devnet.
 
-import { devnet } from './connection.js';
+import { computed } from '@preact/signals';
+
+import { devnet, network } from './connection.js';
+
+/** Whether there is some: the page may be asked to be on another network than the devnet beside it. */
+export const hasFaucet = computed(() => devnet.value?.faucet !== undefined && devnet.value.network === network.value);
 
 /** Why there is no test money. The message is for people. */
 export class FaucetError extends Error {
@@ -17,7 +22,7 @@ export async function getTestNim(address: string): Promise<string> {
     } catch (error) {
         throw new FaucetError('The faucet can’t be reached. Is `npm start` still running?', { cause: error });
     }
-    const answer = (await response.json().catch(() => ({}))) as { hash?: string; error?: string };
+    const answer = response.headers.get('content-type')?.startsWith('application/json') ? ((await response.json()) as { hash?: string; error?: string }) : {};
     if (!response.ok || !answer.hash) throw new FaucetError(`The faucet gave nothing: ${answer.error ?? `it answered with ${response.status}`}.`);
     return answer.hash;
 }

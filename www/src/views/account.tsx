@@ -6,8 +6,7 @@ import { inPath } from '../app/router.js';
 import { inWords } from '../lib/errors.js';
 import { integer, moment } from '../lib/format.js';
 import { balanceProblem, balances, stakeOf } from '../state/accounts.js';
-import { devnet } from '../state/connection.js';
-import { getTestNim } from '../state/faucet.js';
+import { getTestNim, hasFaucet } from '../state/faucet.js';
 import { openHistory, pendingOut } from '../state/history.js';
 import type { AccountRecord } from '../vault/store.js';
 import { Address } from '../ui/address.js';
@@ -35,7 +34,7 @@ function Account({ account: { address, label, kind } }: { account: AccountRecord
                     <Address address={address} copy />
                 </div>
                 <Balance address={address} />
-                <nav class="actions" aria-label="Actions">
+                <nav class="actions account-actions" aria-label="Actions">
                     {kind === 'key' && (
                         <ButtonLink kind="primary" icon="send" href={`#/account/${path}/send`}>
                             Send
@@ -56,7 +55,7 @@ function Account({ account: { address, label, kind } }: { account: AccountRecord
                     This account is only watched: its key is not in this wallet.
                 </Notice>
             )}
-            {devnet.value?.faucet !== undefined && <Faucet address={address} />}
+            {hasFaucet.value && <Faucet address={address} />}
             <HistoryList address={address} />
         </Page>
     );
