@@ -88,16 +88,22 @@ export async function wish(wanted: Wishes | undefined): Promise<void> {
     await connect();
 }
 
-/** Resolves when the first client is through with what one waits for: it is established, or failed. */
-export function firstSettled(): Promise<void> {
-    return new Promise((resolve) => {
-        const stop = beat.subscribe(() => {
+/** How long the first client has at most, in ms. */
+const SETTLED = 20_000;
+
+/** Resolves when the first client is through with what one waits for: it is established, or failed, or takes too long. */
+export async function firstSettled(): Promise<void> {
+    let stop = () => {};
+    await new Promise<void>((resolve) => {
+        const late = setTimeout(resolve, SETTLED);
+        stop = beat.subscribe(() => {
             const { milestones, error } = session.peek() ?? {};
             if (error === undefined && !milestones?.has('established')) return;
+            clearTimeout(late);
             resolve();
-            queueMicrotask(() => stop());
         });
     });
+    stop();
 }
 
 /** What a client is made with if nothing else is said. */

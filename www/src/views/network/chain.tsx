@@ -21,8 +21,9 @@ export function Chain({ session: of }: { session: Session }) {
     // Between a fallback and the next proven block the client stands on the trusted block alone.
     const macro = adopted && (!dispute || session.macros.length > 0) ? state.macroHead : undefined;
     const election = macro && state ? state.electionHead : undefined;
-    const checking = session.zkp?.status === 'verifying' || session.zkp?.status === 'requested' || dispute;
-    const proof: LinkState = verified ? 'proven' : checking && adopted ? 'checking' : election ? 'believed' : 'open';
+    // Once it was asked for a proof, it is on its way: where peers have none, signatures are checked.
+    const checking = adopted && (session.zkp !== undefined || dispute);
+    const proof: LinkState = verified ? 'proven' : checking ? 'checking' : election ? 'believed' : 'open';
     const fallback = session.fallbacks.at(-1);
     const boundary = <Boundary key="boundary" verified={verified} />;
     return (
