@@ -27,8 +27,14 @@ export function Dialog({
     const ref = useRef<HTMLDialogElement>(null);
     useEffect(() => {
         const dialog = ref.current;
-        if (open && dialog && !dialog.open) dialog.showModal();
-        return () => dialog?.close();
+        if (!open || !dialog) return;
+        const before = document.activeElement;
+        dialog.showModal();
+        return () => {
+            dialog.close();
+            // The dialog has left the page by now, and with it the focus: too late for the browser to give it back.
+            if (before instanceof HTMLElement && document.activeElement === document.body) before.focus({ preventScroll: true });
+        };
     }, [open]);
     if (!open) return null;
     return (
