@@ -43,6 +43,8 @@ async function start({ code, ends }) {
     const scope = { ...shared, client: own, show: seen, console: { log: seen, warn: seen } };
     // In braces, so that a block can have names of its own.
     const done = new AsyncFunction(...Object.keys(scope), `{\n${body}\n}`)(...Object.values(scope));
+    // What it fails with is told below; until then, nobody is listening.
+    done.catch(() => {});
     return { done, shown, ends };
 }
 
