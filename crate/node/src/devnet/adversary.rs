@@ -17,8 +17,8 @@ impl Devnet {
     /// Adds a peer that lies in this way; resolves once it listens. Should one that does run already, it is
     /// that one. It goes and comes back with the others, until [`Devnet::stop_liar`].
     ///
-    /// Each has an identity and an address of its own, so that nobody holds against it what was found
-    /// out about the one before it.
+    /// All have one identity and one address, one after the other: the nodes remember whom they have met
+    /// and tell newcomers of it, so any other would be one more that nobody can reach afterwards.
     ///
     /// # Errors
     /// If the nodes are stopped, a liar of another kind runs, it lacks what it takes to lie this way,
@@ -46,9 +46,16 @@ impl Devnet {
                         "{lie} takes a chain that is set aside at the start"
                     ));
                 }
-                self.plan.liar = Some((self.proofs.liar(lie), chain.clone()));
+                let mut config = self.proofs.liar(lie);
+                if let Some((identity, listen)) = self.plan.former_liar.clone() {
+                    config.identity = identity;
+                    config.listen = listen;
+                }
+                self.plan.liar = Some((config, chain.clone()));
                 if let Err(error) = self.launch_liar().await {
                     self.plan.liar = None;
+                    // Perhaps somebody else listens there by now: the next one gets another place.
+                    self.plan.former_liar = None;
                     return Err(error);
                 }
             }
@@ -59,10 +66,12 @@ impl Devnet {
         }
     }
 
-    /// Ends the lying peer within a second, for good: another one can be started then. Does nothing
-    /// if there is none.
+    /// Ends the lying peer within a second; one of any kind can be started then. Does nothing if there
+    /// is none.
     pub async fn stop_liar(&mut self) {
-        self.plan.liar = None;
+        if let Some((config, _)) = self.plan.liar.take() {
+            self.plan.former_liar = Some((config.identity, config.listen));
+        }
         if let Some(liar) = self.liar.take() {
             liar.stop().await;
         }

@@ -25,6 +25,7 @@ use futures::future::try_join_all;
 use nimiq_hash::{Blake2bHash, Hash};
 use nimiq_keys::Address;
 use nimiq_network_interface::{Multiaddr, Protocol};
+use nimiq_network_libp2p::Keypair;
 use nimiq_primitives::{coin::Coin, policy::Policy};
 use serde::Serialize;
 
@@ -203,6 +204,8 @@ pub struct Devnet {
 struct Plan {
     nodes: Vec<(NodeConfig, ChainData)>,
     liar: Option<(LiarConfig, ChainData)>,
+    /// Identity and address of the liar before, if it was stopped for itself.
+    former_liar: Option<(Keypair, Multiaddr)>,
 }
 
 impl Devnet {
@@ -252,6 +255,7 @@ impl Devnet {
         let mut plan = Plan {
             nodes: Vec::new(),
             liar: None,
+            former_liar: None,
         };
         for (index, chain) in chains.nodes.into_iter().enumerate() {
             let mut node = if index == 0 {
