@@ -154,11 +154,6 @@ export function take(transaction: Row): void {
     }
 }
 
-/** What is known of one transaction of an account. */
-export function rowOf(address: string, hash: string): ReadonlySignal<Row | undefined> {
-    return computed(() => entry(network.value, address).state.value.rows.find((row) => row.hash === hash));
-}
-
 /** Luna that an account has sent and that are in no block yet: its balance has them still. */
 export function pendingOut(address: string): ReadonlySignal<bigint> {
     return computed(() =>

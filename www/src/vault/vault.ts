@@ -93,11 +93,6 @@ export function lock({ everywhere = true } = {}): void {
     if (everywhere) tabs?.postMessage('locked' satisfies Notice);
 }
 
-/** Checks a password, without unlocking anything. */
-export async function checkPassword(password: string): Promise<void> {
-    await verifiedKey(password);
-}
-
 /**
  * Keeps secrets and accounts, all or none. `password`: the new one if there is no vault yet; else the vault has to be
  * unlocked. Accounts that are here already keep their name and get the key.

@@ -21,7 +21,7 @@ import { Time } from '../../ui/time.js';
 import { nameOf } from './own-account.js';
 
 /** What the states are called. */
-export const STATES: Record<Row['state'], { tone: Tone; text: string; meaning: string }> = {
+const STATES: Record<Row['state'], { tone: Tone; text: string; meaning: string }> = {
     pending: { tone: 'warn', text: 'Pending', meaning: 'It waits for a place in a block.' },
     included: { tone: 'calm', text: 'Included', meaning: 'It is in a block. With the next checkpoint it is final.' },
     finalized: { tone: 'good', text: 'Final', meaning: 'It can’t be reverted any more.' },

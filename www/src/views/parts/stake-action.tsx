@@ -25,7 +25,7 @@ export type Action = {
 };
 
 /** The fee for it: the usual one, unless the account can't pay that. Transactions without a fee are taken, too. */
-export async function stakingFee(plan: Plan, balance: bigint, fromStake: boolean): Promise<bigint> {
+async function stakingFee(plan: Plan, balance: bigint, fromStake: boolean): Promise<bigint> {
     const fee = await feeOf(plan, 'standard');
     return fromStake || fee <= balance ? fee : 0n;
 }
