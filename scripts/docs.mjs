@@ -7,7 +7,7 @@ import { writeReference } from './lib/reference.mjs';
 import { setup } from './setup.mjs';
 
 main(async () => {
-    await setup('build');
+    await setup('build', 'docs');
     await run(process.execPath, ['scripts/build.mjs'], { label: 'package' });
     const out = join(root, 'docs', 'reference', 'html');
     await writeReference(out);

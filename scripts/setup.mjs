@@ -1,11 +1,11 @@
 // Installs what is missing, and only that. Safe to run any number of times.
 //
-//     node scripts/setup.mjs [build] [node] [browser] [wasm-test] [lint] [projects]
+//     node scripts/setup.mjs [build] [node] [browser] [wasm-test] [lint] [projects] [docs]
 //
-// A goal names what one wants to do next: `build` the npm package, build the native `node`, drive a
-// `browser`, run `wasm-test`s, `lint`, build the test `projects`. Without one, all of them. Tools built by cargo go to the cache folder
-// (`env.mjs`), npm packages to `node_modules`, the rest comes from rustup and the system's packages; anything
-// that needs root is said before it is done.
+// A goal names what one wants to do next: `build` the npm package, build the native `node`, drive a `browser`, run
+// `wasm-test`s, `lint`, build the test `projects`, make the `docs`. Without one, all of them. Tools built by cargo go to
+// the cache folder (`env.mjs`), npm packages to `node_modules` or, if they have a lock file of their own, to the cache,
+// the rest comes from rustup and the system's packages; anything that needs root is said before it is done.
 
 import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { Failure, capture, env, main, root, run, say, start, step, which } from './lib/env.mjs';
 import { restoreReadme } from './lib/pack.mjs';
 import { allProjectTools } from './lib/projects.mjs';
+import { referenceTools } from './lib/reference.mjs';
 import { atLeast, lockedVersion, rustVersion } from './lib/toml.mjs';
 
 const WASM = 'wasm32-unknown-unknown';
@@ -27,6 +28,7 @@ const GOALS = {
     'wasm-test': [rust, wasmTarget, browser, chromedriver, wasmBindgen, wasmPack],
     lint: [rust, rustComponents],
     projects: [allProjectTools],
+    docs: [referenceTools],
 };
 
 /** Installs whatever the goals need and is not there. */

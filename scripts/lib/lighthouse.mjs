@@ -3,8 +3,7 @@
 // Lighthouse has a folder of its own with a lock file (`tests/bench/lighthouse`), and is installed into the cache when it is
 // first asked for.
 
-import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -12,10 +11,11 @@ import { findBrowser } from '../setup.mjs';
 import { serve } from '../serve.mjs';
 import { FLAGS } from './browser.mjs';
 import { startDevnet } from './devnet.mjs';
-import { Failure, env, root, run, say, step } from './env.mjs';
+import { Failure, root, say, step } from './env.mjs';
 import { pageDir } from './page.mjs';
 import { playground } from './playground.mjs';
 import { median, table } from './stats.mjs';
+import { toolsOf } from './tooling.mjs';
 
 /** What each is to have at least, of 100. */
 const GOAL = 95;
@@ -93,28 +93,10 @@ function faults({ audits, categories }) {
 
 /** Installs Lighthouse unless it is there, as its lock file says, and imports it. */
 async function load() {
-    const from = join(root, 'tests', 'bench', 'lighthouse');
-    const files = ['package.json', 'package-lock.json'];
-    const hash = createHash('sha256');
-    for (const name of files) hash.update(readFileSync(join(from, name)));
-    const parent = join(env().cacheDir, 'lighthouse');
-    const folder = join(parent, hash.digest('hex').slice(0, 16));
-    if (!existsSync(folder)) {
-        mkdirSync(parent, { recursive: true });
-        // Whole or not at all: an installation that breaks off leaves nothing that looks like one.
-        const part = mkdtempSync(join(parent, 'part-'));
-        try {
-            for (const name of files) cpSync(join(from, name), join(part, name));
-            await run('npm', ['ci', '--ignore-scripts'], { cwd: part, quiet: true });
-            renameSync(part, folder);
-        } catch (error) {
-            rmSync(part, { recursive: true, force: true });
-            throw error;
-        }
-    }
-    const module = (...path) => import(pathToFileURL(join(folder, 'node_modules', ...path)).href);
+    const modules = await toolsOf(join(root, 'tests', 'bench', 'lighthouse'), 'lighthouse', 'Lighthouse');
+    const module = (...path) => import(pathToFileURL(join(modules, ...path)).href);
     const { default: lighthouse, desktopConfig } = await module('lighthouse', 'core', 'index.js');
     const { launch } = await module('chrome-launcher', 'dist', 'index.js');
-    const { version } = JSON.parse(readFileSync(join(folder, 'node_modules', 'lighthouse', 'package.json'), 'utf8'));
+    const { version } = JSON.parse(readFileSync(join(modules, 'lighthouse', 'package.json'), 'utf8'));
     return { lighthouse, launch, version, forms: { phone: undefined, desktop: desktopConfig } };
 }
