@@ -17,8 +17,8 @@ import { setup } from './setup.mjs';
 const BLOCKS = 25;
 /** What the account on the phone was paid, in Luna. */
 const PAYMENTS = [125_000_000, 4_250_000, 1_999_000, 75_000_000];
-const DESKTOP = { viewport: { width: 1180, height: 800 }, deviceScaleFactor: 1.5, reducedMotion: 'reduce' };
-const PHONE = { viewport: { width: 390, height: 800 }, deviceScaleFactor: 1.5, isMobile: true, hasTouch: true, colorScheme: 'dark', reducedMotion: 'reduce' };
+const DESKTOP = { viewport: { width: 1180, height: 860 }, deviceScaleFactor: 1.5, reducedMotion: 'reduce' };
+const PHONE = { viewport: { width: 390, height: 1010 }, deviceScaleFactor: 1.5, isMobile: true, hasTouch: true, colorScheme: 'dark', reducedMotion: 'reduce' };
 const WAIT = { timeout: 60_000 };
 
 main(async () => {
@@ -39,10 +39,11 @@ main(async () => {
         gateway = await startGateway({ upstreams: devnet.nodes, network: devnet.network });
         server = await serve({ mounts: { '/': pageDir, ...playground(devnet, { peers: [...devnet.addresses, gateway.webrtc] }) } });
         browser = await launchBrowser();
-        const shots = await Promise.all([
-            step('Following the network', () => network(browser, server.url)),
-            step('Paying an account', () => account(browser, server.url, devnet)),
-        ]);
+        // One after the other: the times in the picture are those of a page alone.
+        const shots = [
+            await step('Following the network', () => network(browser, server.url)),
+            await step('Paying an account', () => account(browser, server.url, devnet)),
+        ];
         const path = join(root, 'docs', 'screenshot.png');
         await beside(browser, shots, path);
         say(`written to ${path}`);
@@ -86,16 +87,16 @@ async function account(browser, url, devnet) {
     return page.screenshot({ animations: 'disabled' });
 }
 
-/** Both in one picture, the second over the right end of the first. */
+/** Both in one picture, the second beside the first and a little over it. */
 async function beside(browser, [desktop, phone], path) {
-    const page = await browser.newPage({ viewport: { width: 1480, height: 880 } });
+    const page = await browser.newPage({ viewport: { width: 1560, height: 920 } });
     const src = (shot) => `data:image/png;base64,${shot.toString('base64')}`;
     await page.setContent(`
         <style>
             body { margin: 0; background: #e9e9f2; }
             img { position: absolute; border-radius: 14px; box-shadow: 0 8px 40px #1f234855; }
             .desktop { left: 40px; top: 30px; width: 1180px; }
-            .phone { left: 1080px; top: 70px; width: 360px; border-radius: 28px; border: 6px solid #1f2348; }
+            .phone { left: 1190px; top: 50px; width: 316px; border-radius: 28px; border: 6px solid #1f2348; }
         </style>
         <img class="desktop" src="${src(desktop)}"><img class="phone" src="${src(phone)}">`);
     await page.waitForFunction(() => [...document.images].every(({ complete }) => complete));
