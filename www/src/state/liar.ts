@@ -13,10 +13,14 @@ export interface Liar {
 export const canLie = computed(() => devnet.value?.liar !== undefined && devnet.value.network === network.value);
 /** While the client was sent to it. */
 export const liar = signal<Liar | undefined>(undefined);
-// Whoever starts a client in another way, as with other settings, has left it.
+// Whoever starts a client in another way, as with other settings, or closes the page, has left it. It would go on lying to
+// the next client.
 effect(() => {
     const { peers } = lastOptions.value;
-    if (liar.peek() && peers?.[0] !== liar.peek()?.address) liar.value = undefined;
+    if (liar.peek() && peers?.[0] !== liar.peek()?.address) leave();
+});
+addEventListener('pagehide', () => {
+    if (liar.peek()) leave();
 });
 /** While the devnet is being asked. */
 export const busy = signal(false);
@@ -43,13 +47,22 @@ export async function turnOff(): Promise<void> {
     });
 }
 
+/** Stops the liar, without waiting for it: the page may be gone by then. */
+function leave(): void {
+    const path = devnet.peek()?.liar;
+    liar.value = undefined;
+    if (path) fetch(path, { method: 'DELETE', headers: JSON_BODY, keepalive: true }).catch((error: unknown) => console.info('the liar may still be on:', error));
+}
+
+const JSON_BODY = { 'Content-Type': 'application/json' };
+
 async function ask(method: 'POST' | 'DELETE', then: (answer: unknown) => Promise<void>): Promise<void> {
     const path = devnet.peek()?.liar;
     if (!path || busy.peek()) return;
     busy.value = true;
     problem.value = undefined;
     try {
-        const response = await fetch(path, { method, headers: { 'Content-Type': 'application/json' }, body: method === 'POST' ? '{}' : undefined });
+        const response = await fetch(path, { method, headers: JSON_BODY, body: method === 'POST' ? '{}' : undefined });
         const answer = (await response.json()) as { error?: string };
         if (!response.ok) throw new Error(answer.error ?? `the devnet answered ${response.status}`);
         await then(answer);
