@@ -13,7 +13,8 @@ export async function loadParts(): Promise<Parts> {
     // The build for Node has a folder of its own.
     const file = new URL('../core_bg.wasm', import.meta.url);
     const bytes = await readFile(file).catch((error: unknown) => {
-        throw new PicoSyncError('not-found', `The client's WebAssembly could not be loaded: ${describe(error)}`, error);
+        const hint = "A bundler has to leave 'pico-sync-client' out (external), or take its files along.";
+        throw new PicoSyncError('not-found', `The client's WebAssembly could not be loaded: ${describe(error)}. ${hint}`, error);
     });
     const module = await WebAssembly.compile(bytes).catch((error: unknown) => {
         throw notCompiled("The client's", error);

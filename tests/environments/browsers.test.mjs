@@ -11,7 +11,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { launchBrowser } from '../../scripts/lib/browser.mjs';
 import { start } from '../../scripts/lib/env.mjs';
 import { CONTENT_SECURITY_POLICY, serve } from '../../scripts/serve.mjs';
-import { devnet, scope } from '../e2e/harness.mjs';
+import { PATIENCE_MS, devnet, scope } from '../e2e/harness.mjs';
 import { packed, project, tool } from './support.mjs';
 
 /** As strict as it gets, but for workers whose script comes from the page itself. */
@@ -68,8 +68,8 @@ describe('the package', { timeout: 600_000 }, () => {
         page.on('pageerror', (error) => said.push(`uncaught: ${error.stack ?? error}`));
         page.on('response', (response) => loaded.push({ url: response.url(), status: response.status(), type: response.headers()['content-type'] }));
         await page.addInitScript(countCompilations);
-        await page.goto(url);
-        await page.waitForFunction(() => window.app);
+        await page.goto(url, { timeout: PATIENCE_MS });
+        await page.waitForFunction(() => window.app, undefined, { timeout: PATIENCE_MS });
         return {
             said,
             loaded,

@@ -8,6 +8,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 
+import { run as execute } from '../../scripts/lib/env.mjs';
+import { projectTools } from '../../scripts/lib/projects.mjs';
 import { devnet, scope } from '../e2e/harness.mjs';
 import { packed, project } from './support.mjs';
 
@@ -84,6 +86,14 @@ describe('in Node', { timeout: 300_000 }, () => {
         await once(deaf, 'connection');
         child.send('joined');
         assert.equal(await done, '');
+    });
+
+    test('bundled without its files, it says what to do', async () => {
+        const esbuild = join(await projectTools('esbuild'), 'esbuild/bin/esbuild');
+        await execute(process.execPath, [esbuild, 'main.mjs', '--bundle', '--platform=node', '--format=esm', '--outfile=bundled/out/main.mjs', '--log-level=error'], { cwd: folder, quiet: true });
+        const { child, done } = script(['bundled/out/main.mjs', JSON.stringify(options())]);
+        await assert.rejects(done, /not-found.*external/s);
+        assert.equal(child.exitCode, 1);
     });
 
     test('the licence of what is bundled is with it', () => {
