@@ -106,6 +106,22 @@ describe('the wallet keeps its secrets', () => {
         assert.deepEqual(page.faults, []);
     });
 
+    test('it locks itself when nobody is there, and not while somebody is', async (t) => {
+        const page = await shared.open(t);
+        await page.clock.install();
+        await page.reload();
+        const address = await importAccount(page, { key: shared.net.funded.privateKey });
+        const end = address.slice(-4);
+        await page.clock.fastForward('09:30');
+        await page.keyboard.press('Shift');
+        await page.clock.fastForward('09:30');
+        assert.ok((await page.getByRole('main').innerText()).includes(end));
+        await page.clock.fastForward('00:31');
+        await page.getByRole('button', { name: 'Unlock' }).waitFor(WAIT);
+        assert.ok(!(await page.getByRole('main').innerText()).includes(end));
+        assert.deepEqual(page.faults, []);
+    });
+
     test('text from the chain and from people stays text', async (t) => {
         const evil = `<img src=x onerror="window.pwned=1"><script>window.pwned=2</script><b>bold</b>`;
         const message = `"><svg onload=window.pwned=3>{{7*7}}`;

@@ -4,8 +4,9 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 
+import { loadWallet } from '../wallet/support.mjs';
 import { browserAndServer, createClient, is, openBlank } from './harness.mjs';
-import { WAIT, balanceIs, balanceOf, createAccount, fund, importAccount, inSync, lock, openIn, payments, shoot, unlock, visit, walletStage } from './wallet-harness.mjs';
+import { PASSWORD, WAIT, balanceIs, balanceOf, createAccount, fund, importAccount, inSync, lock, openIn, payments, shoot, unlock, visit, walletStage } from './wallet-harness.mjs';
 
 /** An account of nobody's, to pay to. */
 const SOMEONE = 'NQ07 0000 0000 0000 0000 0000 0000 0000 0000';
@@ -166,6 +167,32 @@ describe('the story of a wallet', () => {
         await balanceIs(page, before.trim());
         await page.waitForFunction((n) => document.querySelectorAll('[data-testid=history] [data-hash]').length >= n, hashes.length, WAIT);
         assert.deepEqual(await hashesOf(page), hashes);
+    });
+
+    step('export: the words and the key, for who knows the password, and gone with the dialog', async () => {
+        await visit(page, '#/settings');
+        const dialog = page.getByRole('dialog');
+        await page.getByRole('button', { name: 'Show words: Savings' }).click();
+        await dialog.getByLabel('Password').fill('not the password');
+        await dialog.getByRole('button', { name: 'Show', exact: true }).click();
+        await dialog.locator('[aria-invalid=true]').waitFor(WAIT);
+        await dialog.getByLabel('Password').fill(PASSWORD);
+        await dialog.getByRole('button', { name: 'Show', exact: true }).click();
+        await dialog.getByTestId('words').waitFor(WAIT);
+        assert.deepEqual(await dialog.getByTestId('words').locator('b').allInnerTexts(), account.words);
+        await page.keyboard.press('Escape');
+        await dialog.waitFor({ state: 'hidden', ...WAIT });
+
+        await page.getByRole('button', { name: 'Show private key: Savings' }).click();
+        await dialog.getByLabel('Password').fill(PASSWORD);
+        await dialog.getByRole('button', { name: 'Show', exact: true }).click();
+        const key = (await dialog.getByTestId('private-key').innerText()).trim();
+        const { wallet } = await loadWallet();
+        assert.equal(wallet.KeyPair.fromPrivateKey(key).address, account.address);
+        await page.keyboard.press('Escape');
+        await dialog.waitFor({ state: 'hidden', ...WAIT });
+        assert.ok(!(await page.content()).includes(key));
+        assert.equal(await page.getByTestId('words').count(), 0);
     });
 
     step('lock: only the network is to be seen', async () => {
