@@ -1,5 +1,7 @@
 // The chain as this client holds it: what is proven, from a trusted block on; what only peers say; and what was given up.
 
+import './chain.css';
+
 import type { ComponentChildren } from 'preact';
 
 import { age, duration, integer, shortHash, shortId } from '../../lib/format.js';

@@ -1,5 +1,7 @@
 // The peers around this page: how each is reached, and what it counts for. What is drawn here stands in words in the list of peers.
 
+import './map.css';
+
 import { standing, transportName, type Standing } from './standing.js';
 import { duration, shortId } from '../../lib/format.js';
 import { useWidth } from '../../lib/width.js';
