@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { brotliCompressSync, constants } from 'node:zlib';
 
+import { CONTENT_SECURITY_POLICY } from '../www/content-security-policy.js';
 import { Failure, endOnSignals, env, main, root, say } from './lib/env.mjs';
 
 const TYPES = {
@@ -29,21 +30,6 @@ const TYPES = {
     '.png': 'image/png',
     '.ico': 'image/x-icon',
 };
-
-/** What the page may do: its own files, wasm, workers, pictures it makes itself, and WebSockets to any peer. */
-export const CONTENT_SECURITY_POLICY = [
-    "default-src 'none'",
-    "script-src 'self' 'wasm-unsafe-eval'",
-    "style-src 'self'",
-    "worker-src 'self'",
-    "manifest-src 'self'",
-    "img-src 'self' data: blob:",
-    "font-src 'self'",
-    "connect-src 'self' ws: wss:",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-].join('; ');
 
 /** Files that Vite has put a hash of their content into the name of: under that name there will never be another. */
 const HASHED = /^\/assets\/[^/]+-[\w-]{8}\.\w+$/;

@@ -4,15 +4,35 @@ import { join } from 'node:path';
 
 import { defineConfig } from 'vite';
 
+import { PAGE_POLICY } from './content-security-policy.js';
+
 // Nothing here is for the client's sake: it needs no plugin and no option.
 export default defineConfig({
     // Wherever it is hosted: below a path, too.
     base: './',
-    build: { target: 'es2022', outDir: 'dist', emptyOutDir: true, sourcemap: true },
+    build: {
+        target: 'es2022',
+        outDir: 'dist',
+        emptyOutDir: true,
+        sourcemap: true,
+        // How long which plugin took is for those who look for it.
+        rolldownOptions: { checks: { pluginTimings: false } },
+    },
     // The scripts serve what was built; this is for those who run Vite's own server by hand.
     server: { host: '127.0.0.1' },
-    plugins: [serviceWorker()],
+    plugins: [contentSecurityPolicy(), serviceWorker()],
 });
+
+/** Puts the policy into the built page. Vite's own server needs more than it allows. */
+function contentSecurityPolicy() {
+    return {
+        name: 'content-security-policy',
+        apply: 'build',
+        transformIndexHtml: () => [
+            { tag: 'meta', attrs: { 'http-equiv': 'Content-Security-Policy', content: PAGE_POLICY }, injectTo: 'head-prepend' },
+        ],
+    };
+}
 
 /** Writes `sw.js`: the service worker, with the list of all files of the page. */
 function serviceWorker() {

@@ -10,7 +10,8 @@ import { stripVTControlCharacters } from 'node:util';
 
 import { launchBrowser } from '../../scripts/lib/browser.mjs';
 import { start } from '../../scripts/lib/env.mjs';
-import { CONTENT_SECURITY_POLICY, serve } from '../../scripts/serve.mjs';
+import { serve } from '../../scripts/serve.mjs';
+import { CONTENT_SECURITY_POLICY } from '../../www/content-security-policy.js';
 import { PATIENCE_MS, devnet, scope } from '../e2e/harness.mjs';
 import { packed, project, tool } from './support.mjs';
 
