@@ -188,11 +188,13 @@ export async function resume(asked: PicoSyncClient, addresses: string[], signal:
     await recheck(asked, addresses, signal);
     for (const row of await openRows(addresses)) {
         if (signal.aborted) return;
-        if (row.state !== 'pending' || row.raw === undefined) continue;
+        if (row.state !== 'pending') continue;
         if (asked.state.head.blockNumber > lastValidBlock(network.peek(), row.validityStartHeight)) {
             take({ ...row, state: 'expired' });
             continue;
         }
+        // Somebody else's is theirs to send.
+        if (row.raw === undefined) continue;
         try {
             take({ ...(await asked.sendTransaction(row.raw)), raw: row.raw });
         } catch (error) {
