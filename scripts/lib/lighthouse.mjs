@@ -4,6 +4,7 @@
 // first asked for.
 
 import { readFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -30,6 +31,7 @@ export async function measureLighthouse(runs) {
     let server;
     try {
         server = await serve({ mounts: { '/': pageDir, ...playground(devnet) }, brotli: true });
+        const loadBefore = loadavg();
         const rows = [];
         const missed = [];
         for (const [view, hash] of Object.entries(VIEWS)) {
@@ -53,6 +55,7 @@ export async function measureLighthouse(runs) {
             }
         }
         for (const line of missed) say(`  below ${GOAL}: ${line}`);
+        const load = (values) => values.map((value) => value.toFixed(1)).join(', ');
         return [
             'Made by `npm run bench -- --lighthouse --write`.',
             '',
@@ -61,7 +64,8 @@ export async function measureLighthouse(runs) {
             '',
             table([['', ...Object.values(CATEGORIES), 'First paint', 'Largest paint', 'Blocked', 'Layout shift'], ...rows]),
             '',
-            `${new Date().toISOString().slice(0, 10)}. Goal: ${GOAL} each${missed.length ? `; missed: ${missed.join(', ')}` : ''}.`,
+            // What else the machine does counts four times on the phone: a task is as long as it took.
+            `Load (1, 5, 15 min) ${load(loadBefore)} before and ${load(loadavg())} after. ${new Date().toISOString().slice(0, 10)}. Goal: ${GOAL} each${missed.length ? `; missed: ${missed.join(', ')}` : ''}.`,
         ].join('\n');
     } finally {
         await server?.close();
