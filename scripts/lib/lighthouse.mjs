@@ -73,14 +73,23 @@ export async function measureLighthouse(runs) {
     }
 }
 
-/** One visit with a browser of its own. */
-async function audit(url, { lighthouse, launch, config }) {
+/** What Lighthouse says when it has missed the beginning of a visit, which is no fault of the page's. */
+const MISSED = 'NO_NAVSTART';
+
+/** One visit with a browser of its own; another one if Lighthouse missed the first. */
+async function audit(url, tools, attempts = 3) {
+    const { lhr, missed } = await visit(url, tools);
+    if (missed && attempts > 1) return audit(url, tools, attempts - 1);
+    if (lhr.runtimeError) throw new Failure(`Lighthouse: ${lhr.runtimeError.message}`);
+    const scores = Object.fromEntries(Object.entries(lhr.categories).map(([id, { score }]) => [id, Math.round(score * 100)]));
+    return { scores, audits: lhr.audits, categories: lhr.categories };
+}
+
+async function visit(url, { lighthouse, launch, config }) {
     const chrome = await launch({ chromePath: findBrowser(), chromeFlags: ['--headless=new', ...FLAGS] });
     try {
         const { lhr } = await lighthouse(url, { port: chrome.port, onlyCategories: Object.keys(CATEGORIES), logLevel: 'error' }, config);
-        if (lhr.runtimeError) throw new Failure(`Lighthouse: ${lhr.runtimeError.message}`);
-        const scores = Object.fromEntries(Object.entries(lhr.categories).map(([id, { score }]) => [id, Math.round(score * 100)]));
-        return { scores, audits: lhr.audits, categories: lhr.categories };
+        return { lhr, missed: lhr.runtimeError?.code === MISSED };
     } finally {
         await chrome.kill();
     }

@@ -11,11 +11,14 @@ import { firstSettled, start } from './state/connection.js';
 import { loadIdleMinutes, watchIdleness } from './vault/auto-lock.js';
 import { open, status } from './vault/vault.js';
 
+/** How long the client waits for the database at most, in ms: other tabs may hold it up. */
+const PATIENCE = 1000;
+
 const root = document.getElementById('app');
 if (!root) throw new Error('the page has no place for the app');
 render(<App />, root);
-void openWallet();
-void painted().then(start);
+// The client is much to load, and waits for what there is to see: the frame, and in it the first view.
+void Promise.race([openWallet(), late()]).then(painted).then(start);
 // It fetches the whole page once more where the server forbids caching, so it comes after what one waits for.
 void firstSettled().then(keepForOffline);
 
@@ -28,7 +31,11 @@ async function openWallet(): Promise<void> {
     await loadIdleMinutes().catch((error: unknown) => console.info('how soon to lock is as usual, as settings can’t be read:', error));
 }
 
-/** Resolves once the browser has shown what was drawn: the client is much to load, and has time until then. */
+function late(): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, PATIENCE));
+}
+
+/** Resolves once the browser has shown what was drawn. */
 function painted(): Promise<void> {
     return new Promise((resolve) => {
         // A page that isn't shown is never painted.
