@@ -32,6 +32,8 @@ export const devnet = signal<Devnet | null | undefined>(undefined);
 export const wishes = signal<Wishes | undefined>(recall('connection'));
 /** The network that accounts and payments are of. */
 export const network = computed<Network>(() => wishes.value?.network ?? devnet.value?.network ?? 'main-albatross');
+/** The devnet beside this page, while that is the network. */
+export const ownDevnet = computed<Devnet | undefined>(() => (devnet.value?.network === network.value ? devnet.value : undefined));
 /** The session that is on; its fields change without notice, `beat` tells when. */
 export const session = signal<Session | undefined>(undefined);
 /** Counts changes of the session. */
@@ -109,9 +111,9 @@ export async function firstSettled(): Promise<void> {
 /** What a client is made with if nothing else is said. */
 function usual(): ClientOptions {
     const wanted = wishes.peek();
-    const local = devnet.peek();
+    const local = ownDevnet.peek();
     const options: ClientOptions = { network: network.peek() };
-    if (local && local.network === options.network) {
+    if (local) {
         options.peers = local.peers;
         const digits = local.verifyingKey?.match(/../g);
         if (digits) options.verifyingKey = Uint8Array.from(digits, (two) => parseInt(two, 16));

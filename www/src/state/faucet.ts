@@ -2,10 +2,10 @@
 
 import { computed } from '@preact/signals';
 
-import { devnet, network } from './connection.js';
+import { devnet, ownDevnet } from './connection.js';
 
 /** Whether there is some: the page may be asked to be on another network than the devnet beside it. */
-export const hasFaucet = computed(() => devnet.value?.faucet !== undefined && devnet.value.network === network.value);
+export const hasFaucet = computed(() => ownDevnet.value?.faucet !== undefined);
 
 /** Why there is no test money. The message is for people. */
 export class FaucetError extends Error {

@@ -2,7 +2,7 @@
 
 import { computed, effect, signal } from '@preact/signals';
 
-import { connect, devnet, lastOptions, network } from './connection.js';
+import { connect, devnet, lastOptions, ownDevnet } from './connection.js';
 
 export interface Liar {
     address: string;
@@ -10,7 +10,7 @@ export interface Liar {
 }
 
 /** Whether there is one to be had: only next to a devnet, and while that is the network. */
-export const canLie = computed(() => devnet.value?.liar !== undefined && devnet.value.network === network.value);
+export const canLie = computed(() => ownDevnet.value?.liar !== undefined);
 /** While the client was sent to it. */
 export const liar = signal<Liar | undefined>(undefined);
 // Whoever starts a client in another way, as with other settings, or closes the page, has left it. It would go on lying to

@@ -7,6 +7,7 @@ import type { PicoSyncClient, TransactionDetails } from 'pico-sync-client';
 import { client, network } from './connection.js';
 import { take } from './history.js';
 import { inWords, isClientError } from '../lib/errors.js';
+import { toHex } from '../lib/hex.js';
 import { online } from '../lib/online.js';
 import { loadWallet, type KeyPair, type WalletModule } from '../lib/wallet.js';
 import { withKeyPair } from '../vault/vault.js';
@@ -72,7 +73,7 @@ export function send(from: string, plan: Plan, fee: bigint): Sending {
     const learn = (details: TransactionDetails) => {
         transaction.value = details;
         step.value = details.state;
-        take(raw && details.state !== 'finalized' ? { ...details, raw: hex(raw) } : details);
+        take(raw && details.state !== 'finalized' ? { ...details, raw: toHex(raw) } : details);
     };
     const run = async () => {
         problem.value = undefined;
@@ -121,5 +122,3 @@ async function accepted(through: PicoSyncClient, raw: Uint8Array): Promise<Trans
         throw error;
     }
 }
-
-const hex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');

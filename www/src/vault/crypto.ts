@@ -1,6 +1,8 @@
 // What is kept secret, and how: a password becomes a key (Argon2id), and the key seals bytes (AES-256-GCM). Nothing here
 // stores anything, and nothing here knows what the bytes mean; `vault.ts` does.
 
+import { toHex } from '../lib/hex.js';
+
 /** What makes a password slow to guess. Kept with what it protects, so that it can be raised. */
 export interface KdfParameters {
     name: 'argon2id';
@@ -109,7 +111,7 @@ export async function checksum(sealed: Sealed, about: unknown): Promise<string> 
         at += part.length;
     }
     const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', all));
-    return Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('');
+    return toHex(hash);
 }
 
 /** The same bytes for the same content, in whichever order an object's properties came back from the database. */

@@ -7,6 +7,7 @@
 
 import { batch, computed, signal } from '@preact/signals';
 
+import { toHex } from '../lib/hex.js';
 import { loadWallet, type KeyPair, type Mnemonic } from '../lib/wallet.js';
 import { CURRENT_KDF, DamagedError, SALT_BYTES, WrongKeyError, checkParameters, checksum, deriveKey, passwordBytes, randomBytes, seal, unseal } from './crypto.js';
 import { OutdatedError, StorageError, change, load, persist, type AccountRecord, type Change, type Contents, type SecretRecord, type VaultRecord } from './store.js';
@@ -271,7 +272,7 @@ function binding(vault: VaultRecord, { version, id, kind, createdAt }: Pick<Secr
 }
 
 async function freshVault(password: string): Promise<{ vault: VaultRecord; key: CryptoKey }> {
-    const revision = Array.from(randomBytes(16), (byte) => byte.toString(16).padStart(2, '0')).join('');
+    const revision = toHex(randomBytes(16));
     const vault: VaultRecord = { version: 1, kdf: CURRENT_KDF, salt: randomBytes(SALT_BYTES), revision };
     return { vault, key: await deriveKey(password, vault.salt, vault.kdf) };
 }

@@ -14,6 +14,7 @@ import { Page } from '../ui/page.js';
 import { Keep, Unavailable } from './parts/keep.js';
 import { nextLabel } from './parts/own-account.js';
 import { StepHeading } from './parts/step-heading.js';
+import { WordList } from './parts/word-list.js';
 
 /** How many words are asked for, and how many there are to pick each from. */
 const ASKED = 3;
@@ -87,16 +88,7 @@ function Words({ words, onDone }: { words: string[]; onDone: () => void }) {
         <>
             <StepHeading>Your {words.length} words</StepHeading>
             <p>Write them down on paper, in this order. Whoever has them has the account; without them, nobody can bring it back.</p>
-            <ol class="words" data-testid="words">
-                {words.map((word, i) => (
-                    <li key={i}>
-                        <span class="soft" aria-hidden="true">
-                            {i + 1}
-                        </span>
-                        <b>{word}</b>
-                    </li>
-                ))}
-            </ol>
+            <WordList words={words} />
             <Notice tone="warn" live="off">
                 Don’t photograph them, and don’t type them into any other page.
             </Notice>

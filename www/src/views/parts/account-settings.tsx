@@ -3,6 +3,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 
+import { toHex } from '../../lib/hex.js';
 import { go, inPath } from '../../app/router.js';
 import { inWords } from '../../lib/errors.js';
 import { forgetKnown } from '../../state/accounts.js';
@@ -16,6 +17,7 @@ import { CopyButton } from '../../ui/copy-button.js';
 import { Dialog } from '../../ui/dialog.js';
 import { Notice } from '../../ui/notice.js';
 import { AccountLine, nextLabel } from './own-account.js';
+import { WordList } from './word-list.js';
 
 type What = 'rename' | 'words' | 'key' | 'forget';
 
@@ -129,23 +131,9 @@ function Reveal({ kind, id, title, onClose }: { kind: 'words' | 'key'; id: strin
 
 function Secret({ bytes, kind }: { bytes: Uint8Array; kind: 'words' | 'key' }): ComponentChildren {
     if (kind === 'words') {
-        return (
-            <ol class="words" data-testid="words">
-                {new TextDecoder()
-                    .decode(bytes)
-                    .split(' ')
-                    .map((word, i) => (
-                        <li key={i}>
-                            <span class="soft" aria-hidden="true">
-                                {i + 1}
-                            </span>
-                            <b>{word}</b>
-                        </li>
-                    ))}
-            </ol>
-        );
+        return <WordList words={new TextDecoder().decode(bytes).split(' ')} />;
     }
-    const hex = () => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+    const hex = () => toHex(bytes);
     return (
         <>
             <p class="mono wrap" data-testid="private-key">
