@@ -45,6 +45,8 @@ describe('a peer that lies when asked', () => {
         await client.until(is('macro-sync', { outcome: 'good', peerId: liar }), 'the liar being found good');
         await client.until(is('consensus', { state: 'established' }), 'consensus');
         for (const hash of paid) await client.ask('waitForTransaction', hash, { timeoutMs: PATIENCE_MS });
+        // Before that, a block that contradicts the client's own may be the right one, and is no proof of a lie.
+        await client.until(is('trust', { level: 'verified' }), 'proof of the client\'s own chain');
         return { net, page, client, paid, liar };
     }
 

@@ -159,8 +159,12 @@ pub const QUERY_WINDOW_MARGIN: Duration = Duration::from_millis(500);
 /// equally far away the idle one is asked.
 pub const QUERY_LATENCY_BASE: Duration = Duration::from_millis(20);
 
-/// The least that a peer that did not answer is taken to need for its next answer.
+/// How long a peer that did not answer, or nothing of use, is asked after all others. Each time in a
+/// row that it keeps silent doubles this.
 pub const QUERY_BLAME: Duration = Duration::from_secs(2);
+
+/// The longest that it is.
+pub const QUERY_MAX_BLAME: Duration = Duration::from_secs(5 * 60);
 
 /// How long a proof waits for the block it refers to. A skipped producer costs 4 s.
 pub const QUERY_HEAD_TIMEOUT: Duration = Duration::from_secs(6);

@@ -46,8 +46,37 @@ struct Load {
     chosen: usize,
     /// How long it takes to answer, as far as known.
     latency: Duration,
+    trouble: Trouble,
     /// By type id.
     kinds: Vec<(u16, Count)>,
+}
+
+/// What came of it that a peer gave nothing of use. It is asked after all others then, but not for
+/// ever: what was wrong may have been the network, or have been ours.
+#[derive(Debug, Default)]
+struct Trouble {
+    /// Times in a row that it did not answer at all.
+    silences: u32,
+    /// Until when it is asked after all others.
+    until: Option<Instant>,
+}
+
+impl Trouble {
+    fn begin(&mut self, now: Instant) {
+        // What fails while it goes on is the same trouble.
+        if self.left(now).is_zero() {
+            let factor = 2_u32.saturating_pow(self.silences);
+            let pause = limits::QUERY_BLAME.saturating_mul(factor);
+            self.until = Some(now + pause.min(limits::QUERY_MAX_BLAME));
+            self.silences += 1;
+        }
+    }
+
+    /// How long it still lasts.
+    fn left(&self, now: Instant) -> Duration {
+        self.until
+            .map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+    }
 }
 
 /// Requests of one kind to one peer that count towards its limit.
@@ -104,7 +133,9 @@ impl Load {
             count.expire(window, now);
             count.active == 0 && count.done.is_empty()
         };
-        self.chosen == 0 && self.kinds.iter_mut().all(idle)
+        self.chosen == 0
+            && self.trouble.left(now).is_zero()
+            && self.kinds.iter_mut().all(idle)
     }
 }
 
@@ -135,7 +166,8 @@ impl<TPeerId: Copy + Eq + Hash> Desk<TPeerId> {
             let load = loads.entry(*peer).or_default();
             let queue = u32::try_from(load.chosen + 1).unwrap_or(u32::MAX);
             let answer = load.latency + limits::QUERY_LATENCY_BASE;
-            load.count(kind, now).wait(kind, now) + answer.saturating_mul(queue)
+            let wait = load.count(kind, now).wait(kind, now) + load.trouble.left(now);
+            wait + answer.saturating_mul(queue)
         };
         let times = peers.iter().copied().zip(peers.iter().map(time));
         let (peer, _) = times.min_by_key(|(_, time)| *time)?;
@@ -185,13 +217,10 @@ impl<TPeerId: Copy + Eq + Hash> Desk<TPeerId> {
         timeout(limits::QUERY_SLOT_TIMEOUT, waiting).await.ok()
     }
 
-    /// Notes that a peer did not answer.
+    /// Notes that a peer did not answer, or nothing of use.
     pub(crate) fn blame(&self, peer: TPeerId) {
         if let Some(load) = self.loads.lock().get_mut(&peer) {
-            load.latency = load
-                .latency
-                .saturating_mul(2)
-                .clamp(limits::QUERY_BLAME, limits::QUERY_REQUEST_TIMEOUT);
+            load.trouble.begin(Instant::now());
         }
     }
 }
@@ -225,6 +254,7 @@ impl<TPeerId: Copy + Eq + Hash> Slot<'_, TPeerId> {
     pub(crate) fn answered(&self) {
         let took = Instant::now().saturating_duration_since(self.since);
         if let Some(load) = self.desk.loads.lock().get_mut(&self.peer) {
+            load.trouble.silences = 0;
             load.latency = match load.latency {
                 Duration::ZERO => took,
                 before => (before * 3 + took) / 4,
@@ -309,6 +339,41 @@ mod tests {
         desk.blame(2);
         assert_eq!(desk.choose(&[1, 2, 3], &kind()).unwrap().peer, 3);
         assert!(desk.choose(&[], &kind()).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn trouble_wears_off() {
+        let desk = Desk::<u8>::new();
+        let answer = async |peer, ms| {
+            let slot = desk.slot(peer, kind()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            slot.answered();
+        };
+        let first = || desk.choose(&[1, 2], &kind()).unwrap().peer;
+        answer(1, 10).await;
+        answer(2, 50).await;
+        // Many at once are one trouble.
+        for _ in 0..8 {
+            desk.blame(1);
+        }
+        assert_eq!(first(), 2);
+        tokio::time::sleep(limits::QUERY_BLAME).await;
+        assert_eq!(first(), 1);
+        // Who keeps silent has to wait longer each time, but never for ever.
+        let mut pause = limits::QUERY_BLAME;
+        for _ in 0..20 {
+            desk.blame(1);
+            pause = (pause * 2).min(limits::QUERY_MAX_BLAME);
+            tokio::time::sleep(pause - Duration::from_secs(1)).await;
+            assert_eq!(first(), 2);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert_eq!(first(), 1);
+        }
+        // An answer, of use or not, ends the silence.
+        answer(1, 10).await;
+        desk.blame(1);
+        tokio::time::sleep(limits::QUERY_BLAME).await;
+        assert_eq!(first(), 1);
     }
 
     #[tokio::test(start_paused = true)]
