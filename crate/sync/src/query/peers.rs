@@ -133,9 +133,7 @@ impl Load {
             count.expire(window, now);
             count.active == 0 && count.done.is_empty()
         };
-        self.chosen == 0
-            && self.trouble.left(now).is_zero()
-            && self.kinds.iter_mut().all(idle)
+        self.chosen == 0 && self.trouble.left(now).is_zero() && self.kinds.iter_mut().all(idle)
     }
 }
 
