@@ -100,6 +100,8 @@ export const liars = (title, { gateway, lies: { believed = [], unhelpful = {}, a
             await client.until(is('macro-sync', { outcome: 'conflicting', peerId: liar }), 'the liar being found out');
             await client.until(is('peer-left', { peerId: liar }), 'the liar being dropped');
             await client.until(is('trust', { level: 'verified' }), 'proof');
+            // It follows one honest node while the other is still looked at.
+            await client.ask('ready');
             await liveHeads(client, 3);
             assert.equal((await client.state()).consensus, 'established');
             assertSeamless(client.events);

@@ -173,12 +173,15 @@ async function backgroundPage(t, { browser, server }) {
         await session.detach();
     });
     const open = async (url) => (await session.send('Target.createTarget', { url, browserContextId })).targetId;
-    const targetId = await open(server.url);
+    const targetId = await open('about:blank');
     const { sessionId } = await session.send('Target.attachToTarget', { targetId, flatten: false });
     const waiting = new Map();
+    let loaded;
+    const hasLoaded = new Promise((resolve) => (loaded = resolve));
     session.on('Target.receivedMessageFromTarget', ({ sessionId: from, message }) => {
         if (from !== sessionId) return;
-        const { id, result, error } = JSON.parse(message);
+        const { id, method, result, error } = JSON.parse(message);
+        if (method === 'Page.loadEventFired') loaded();
         waiting.get(id)?.({ result, error });
         waiting.delete(id);
     });
@@ -197,10 +200,9 @@ async function backgroundPage(t, { browser, server }) {
         if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
         return result.value;
     };
-    await evaluate(() => new Promise((done) => {
-        if (window.pico) return done(true);
-        addEventListener('load', () => done(true));
-    }));
+    await send('Page.enable');
+    await send('Page.navigate', { url: server.url });
+    await hasLoaded;
     // In front of it.
     await session.send('Target.activateTarget', { targetId: await open('about:blank') });
     await evaluate(() => new Promise((done) => {
