@@ -1,9 +1,13 @@
 // The wallet without a network, and as an app of its own: what the service worker and the manifest are for.
 
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
-import { WAIT, inSync, openIn, shoot, walletStage } from './wallet-harness.mjs';
+import { launchProfile } from '../../scripts/lib/browser.mjs';
+import { WAIT, inSync, openIn, shoot, visit, walletStage } from './wallet-harness.mjs';
 
 describe('the wallet, once loaded', () => {
     const shared = walletStage();
@@ -69,6 +73,30 @@ describe('the wallet, once loaded', () => {
         const { installabilityErrors } = await session.send('Page.getInstallabilityErrors');
         // A context of the tests' own is a private window, in which nothing can be installed.
         assert.deepEqual(installabilityErrors.map(({ errorId }) => errorId).filter((id) => id !== 'in-incognito'), []);
+    });
+
+    test('is offered as an app, installs and opens as one', async (t) => {
+        const folder = mkdtempSync(join(tmpdir(), 'pico-sync-profile-'));
+        t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+        const context = await launchProfile(folder);
+        t.after(() => context.close());
+        const page = await openIn(context, shared);
+        await visit(page, '#/settings');
+        const offer = page.getByRole('button', { name: 'Install as an app' });
+        await offer.waitFor(WAIT);
+
+        const session = await context.newCDPSession(page);
+        const { appId: manifestId } = await session.send('Page.getAppId');
+        await session.send('PWA.install', { manifestId });
+        const [app] = await Promise.all([context.waitForEvent('page', WAIT), session.send('PWA.launch', { manifestId })]);
+        await app.getByRole('link', { name: 'Create account' }).waitFor(WAIT);
+        assert.equal(app.url(), shared.server.url);
+        await session.send('PWA.uninstall', { manifestId });
+
+        // What it leads to is the browser's own, and can't be seen without a screen. It can be asked for once.
+        await offer.click();
+        await offer.waitFor({ state: 'detached', ...WAIT });
+        assert.deepEqual(page.faults, []);
     });
 
     test('is there before the client is', async (t) => {
