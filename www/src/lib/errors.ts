@@ -32,7 +32,7 @@ export function inWords(error: unknown): string {
         return OWN_MESSAGE.has(error.code) && error.message ? error.message : words;
     }
     // Errors of this page's own have messages for people.
-    if (error instanceof Error && /^(VaultError|StorageError|OutdatedError|PaymentError|FaucetError)$/.test(error.name)) return error.message;
+    if (error instanceof Error && /^(VaultError|StorageError|OutdatedError|PaymentError|DevnetError)$/.test(error.name)) return error.message;
     if (error instanceof TypeError && /fetch|import|load/i.test(error.message)) return 'A part of this page could not be loaded. Check your connection, and try again.';
     return `Something unexpected happened: ${error instanceof Error ? error.message || error.name : String(error)}`;
 }

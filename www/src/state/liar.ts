@@ -2,6 +2,7 @@
 
 import { computed, effect, signal } from '@preact/signals';
 
+import { askDevnet, leaveDevnet } from '../lib/devnet.js';
 import { connect, devnet, lastOptions, ownDevnet } from './connection.js';
 
 export interface Liar {
@@ -51,10 +52,8 @@ export async function turnOff(): Promise<void> {
 function leave(): void {
     const path = devnet.peek()?.liar;
     liar.value = undefined;
-    if (path) fetch(path, { method: 'DELETE', headers: JSON_BODY, keepalive: true }).catch((error: unknown) => console.info('the liar may still be on:', error));
+    if (path) leaveDevnet(path).catch((error: unknown) => console.info('the liar may still be on:', error));
 }
-
-const JSON_BODY = { 'Content-Type': 'application/json' };
 
 async function ask(method: 'POST' | 'DELETE', then: (answer: unknown) => Promise<void>): Promise<void> {
     const path = devnet.peek()?.liar;
@@ -62,10 +61,7 @@ async function ask(method: 'POST' | 'DELETE', then: (answer: unknown) => Promise
     busy.value = true;
     problem.value = undefined;
     try {
-        const response = await fetch(path, { method, headers: JSON_BODY, body: method === 'POST' ? '{}' : undefined });
-        const answer = (await response.json()) as { error?: string };
-        if (!response.ok) throw new Error(answer.error ?? `the devnet answered ${response.status}`);
-        await then(answer);
+        await then(await askDevnet(path, method, method === 'POST' ? {} : undefined));
     } catch (error) {
         problem.value = error instanceof Error ? error.message : String(error);
     } finally {
