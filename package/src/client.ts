@@ -11,6 +11,7 @@ import { logSink } from './log.js';
 import { sharedParts } from './module.js';
 import type { Parts } from './platform.js';
 import { ClientStorage } from './storage.js';
+import { nextTask } from './task.js';
 import { TransactionIterator } from './transactions.js';
 import type {
     Account, Block, ClientOptions, ClientState, ElectedValidator, HistoryOptions, LogLevel, Network, PeerInfo, ReadyOptions,
@@ -103,7 +104,7 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
         storage.listen((notice) => this.#event({ type: 'storage', at: Date.now(), ...notice }));
         const instance = await Instance.start(module, (error) => this.#finish(error), globals);
         this.#instance = instance;
-        // Instantiating and starting each take a while: not in one go, the page has other things to do.
+        // Each step takes a while: not in one go, the page has other things to do.
         await nextTask();
         const bridge: Bridge = {
             event: (event) => this.#event(event),
@@ -111,7 +112,9 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
             // A crashed page has no use for an answer any more.
             verify: (job) => this.#worker?.verify(job) ?? Promise.resolve(undefined),
         };
-        const core = instance.call(({ ClientCore }) => ClientCore.create(options, bridge, storage.stored, builtIn.bytes));
+        const prepared = instance.call(({ ClientCore }) => ClientCore.prepare(options, bridge, storage.stored));
+        await nextTask();
+        const core = instance.call(() => prepared.start(builtIn.bytes));
         this.#core = core;
         const network = instance.call(() => core.network);
         // A copy: the page may have a use of its own for those bytes, and workers may have to be started again.
@@ -120,6 +123,8 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
             this.#event({ type: 'worker', at: Date.now(), ...notice }),
         );
         if (builtIn.problem) this.#event({ type: 'zkp', status: 'unavailable', reason: builtIn.problem, at: Date.now() });
+        await nextTask();
+        if (this.#over) throw this.#over;
         this.#refresh();
     }
 
@@ -457,18 +462,6 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
         const found = state ? `${state.consensus}, trust ${state.trust}, ${state.goodPeers} good of ${state.peers} peers` : 'not started';
         return `Not ready after ${afterMs} ms: ${found}.`;
     }
-}
-
-/** Resolves in a task of its own, soon also in a page out of sight, where timers are held back. */
-function nextTask(): Promise<void> {
-    return new Promise((resolve) => {
-        const { port1, port2 } = new MessageChannel();
-        port1.onmessage = () => {
-            port1.close();
-            resolve();
-        };
-        port2.postMessage(null);
-    });
 }
 
 function closed(): PicoSyncError {

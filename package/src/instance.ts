@@ -6,6 +6,7 @@
 
 import { instantiate, type Core } from './core.js';
 import { PicoSyncError, describe, toPicoSyncError } from './error.js';
+import { soon } from './task.js';
 
 type Timer = ReturnType<typeof globalThis.setTimeout>;
 type Exports = WebAssembly.Exports;
@@ -30,6 +31,7 @@ export class Instance {
     /** Calls of ours in progress, which want an exception; callbacks from the event loop have nobody to tell. */
     #calls = 0;
     #depth = 0;
+    #lastSoon = 0;
 
     private constructor(onCrash: (error: PicoSyncError) => void, host: HostGlobals) {
         this.#onCrash = onCrash;
@@ -122,6 +124,20 @@ export class Instance {
         };
     }
 
+    /**
+     * A timer of no time at all: that is how the wasm gives the page its thread back. The page's own would take some ms, and a
+     * second in a page out of sight.
+     */
+    #soon(work: () => void): Timer {
+        // Below zero, where no real timer is.
+        const timer = (this.#lastSoon -= 1) as unknown as Timer;
+        this.#timeouts.add(timer);
+        soon(() => {
+            if (this.#timeouts.delete(timer)) work();
+        });
+        return timer;
+    }
+
     /** What the glue sees in place of the page's globals: the same, but remembering what is open. */
     #globals(): Record<string, unknown> {
         const overrides = this.#overrides();
@@ -160,6 +176,7 @@ export class Instance {
             ...this.#host,
             WebSocket: Socket,
             setTimeout: (work: (...args: unknown[]) => void, ms?: number, ...args: unknown[]): Timer => {
+                if (!ms) return this.#soon(() => work(...args));
                 // Numbers, also in Node: the wasm knows no others.
                 const timer: Timer = +setTimeout(() => {
                     this.#timeouts.delete(timer);

@@ -27,10 +27,12 @@ fn bridge() -> Bridge {
         .unchecked_into()
 }
 
+fn create(options: &JsValue) -> Result<ClientCore, JsValue> {
+    ClientCore::prepare(options, &bridge(), &JsValue::UNDEFINED)?.start(None)
+}
+
 fn refusal(options: &str) -> (String, String) {
-    let error = ClientCore::create(&eval(options), &bridge(), &JsValue::UNDEFINED, None)
-        .err()
-        .expect("refused");
+    let error = create(&eval(options)).err().expect("refused");
     (
         get(&error, "code").as_string().unwrap(),
         get(&error, "message").as_string().unwrap(),
@@ -72,12 +74,7 @@ fn options_are_read_from_javascript() {
 
 #[wasm_bindgen_test]
 fn what_a_getter_throws_is_passed_on() {
-    let error = ClientCore::create(
-        &eval("{ get mode() { throw new RangeError('mine') } }"),
-        &bridge(),
-        &JsValue::UNDEFINED,
-        None,
-    );
+    let error = create(&eval("{ get mode() { throw new RangeError('mine') } }"));
     let error = error.err().expect("refused");
     assert_eq!(
         String::from(error.unchecked_into::<js_sys::Error>().message()),
@@ -110,7 +107,7 @@ async fn rejection(promise: Promise) -> String {
 #[wasm_bindgen_test]
 async fn questions_are_answered_with_promises() {
     let options = eval("{ network: 'unit-albatross', peers: [] }");
-    let core = ClientCore::create(&options, &bridge(), &JsValue::UNDEFINED, None).unwrap();
+    let core = create(&options).unwrap();
 
     // What is wrong with an argument is a rejection, or thrown where there is no promise.
     let wrong = eval("[5n, {}, 'nobody']");

@@ -230,7 +230,7 @@ impl Network {
             ),
         };
         // Boxed: the task's state is large, and would be copied through every layer of the spawn.
-        spawn(Box::pin(task.run()));
+        spawn(Box::pin(pace::paced(task.run())));
         Ok(Arc::new(Self {
             local_peer_id,
             required_services: config.required_services,

@@ -66,6 +66,8 @@ impl Network {
         let payload = self
             .exchange(peer, request_type, request.serialize_request())
             .await?;
+        // A large one takes a while.
+        pace::turn().await;
         let decoded =
             <Result<Req::Response, InboundRequestError>>::deserialize_from_vec(payload.bytes());
         match decoded {

@@ -389,9 +389,6 @@ pub const FEEDBACK_QUEUE: usize = 1024;
 /// Events kept for a slow subscriber before it is told that it missed some.
 pub const EVENT_QUEUE: usize = 256;
 
-/// Steps the swarm task takes before it lets a page's other tasks run.
-pub const STEPS_PER_TURN: usize = 64;
-
 // --- WebRTC ---------------------------------------------------------------------------------------
 
 /// Largest frame of a stream over WebRTC, with its length, in bytes (*protocol*: 16 KiB). It is also

@@ -106,6 +106,8 @@ pub(crate) async fn macro_block<N: Network>(
         Ok(block) => block,
         Err(error) => return Err(PeerFault::Lacks(error.to_string())),
     };
+    // Hashing the validators takes a while.
+    pace::turn().await;
     if block.is_micro() {
         return Err(PeerFault::Lied(
             "a micro block where a macro block was asked for".into(),

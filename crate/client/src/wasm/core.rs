@@ -36,22 +36,56 @@ pub struct ClientCore {
     ended: Shared<pump::Ended>,
 }
 
+/// What a client starts with. Preparing and starting are apart because both take a while, and the page should have
+/// its thread in between.
 #[wasm_bindgen]
-impl ClientCore {
-    /// Checks `options` and starts a client that goes on from what an earlier one has `stored`. `key` is the
-    /// network's built-in key of election-chain proofs, if it has one and `options` bring none.
+pub struct PreparedClient {
+    options: Options,
+    stored: Stored,
+    system: Clock,
+    bridge: Bridge,
+}
+
+#[wasm_bindgen]
+impl PreparedClient {
+    /// Starts the client. `key` is the network's built-in key of election-chain proofs, if it has one and the options
+    /// bring none.
     ///
     /// # Errors
     /// `invalid-options` and `unsupported`, naming the values.
-    pub fn create(
+    pub fn start(self, key: Option<Vec<u8>>) -> Result<ClientCore, JsValue> {
+        // So that what it has set going waits for the next turn.
+        Ok(pace::counted(|| ClientCore::start(self, key))?)
+    }
+}
+
+#[wasm_bindgen]
+impl ClientCore {
+    /// Checks `options`, and reads what an earlier client has `stored` for this one to go on from.
+    ///
+    /// # Errors
+    /// `invalid-options` and `unsupported`, naming the values.
+    pub fn prepare(
         #[wasm_bindgen(unchecked_param_type = "ClientOptions | undefined")] options: &JsValue,
         bridge: &Bridge,
         #[wasm_bindgen(unchecked_param_type = "Stored | undefined")] stored: &JsValue,
-        key: Option<Vec<u8>>,
-    ) -> Result<ClientCore, JsValue> {
+    ) -> Result<PreparedClient, JsValue> {
         let options = Options::parse(&convert::options(options)?)?;
         logger::install(bridge, options.log_level);
-        Ok(Self::start(options, bridge, stored, key)?)
+        let params = options.network;
+        if !params.install_policy() {
+            let message = format!("this instance serves another network than {}", params.name);
+            return Err(ClientError::new(ErrorCode::Unsupported, message).into());
+        }
+        options.check_checkpoint()?;
+        let system = Clock::system();
+        let stored = Stored::read(stored, params, &system, bridge);
+        Ok(PreparedClient {
+            options,
+            stored,
+            system,
+            bridge: bridge.clone(),
+        })
     }
 
     /// The network that this client joined.
@@ -179,20 +213,14 @@ impl ClientCore {
         &self.queries
     }
 
-    fn start(
-        options: Options,
-        bridge: &Bridge,
-        stored: &JsValue,
-        built_in: Option<Vec<u8>>,
-    ) -> Result<Self, ClientError> {
+    fn start(prepared: PreparedClient, built_in: Option<Vec<u8>>) -> Result<Self, ClientError> {
+        let PreparedClient {
+            options,
+            stored,
+            system,
+            bridge,
+        } = prepared;
         let params = options.network;
-        if !params.install_policy() {
-            let message = format!("this instance serves another network than {}", params.name);
-            return Err(ClientError::new(ErrorCode::Unsupported, message));
-        }
-        options.check_checkpoint()?;
-        let system = Clock::system();
-        let stored = Stored::read(stored, params, &system, bridge);
         let identity = stored.identity.clone();
         let network = Network::new(Config {
             desired_peers: options.desired_peers,
@@ -230,15 +258,19 @@ impl ClientCore {
                 anchor_number: key.anchor_number(),
             }),
         };
-        let verifier = Arc::new(WorkerVerifier::new(bridge, clock.clone(), Checks::new(key)));
+        let verifier = Arc::new(WorkerVerifier::new(
+            &bridge,
+            clock.clone(),
+            Checks::new(key),
+        ));
         let (engine, handle) =
             Consensus::new(network.clone(), verifier, clock.clone(), params, config);
         let queries = engine.queries();
         // Subscribed before anything runs: no event is lost.
-        let (pump, ended) = pump::new(bridge.clone(), clock, handle.events(), network.subscribe());
+        let (pump, ended) = pump::new(bridge, clock, handle.events(), network.subscribe());
         spawn_local(pump.run());
         // Boxed, as everything that is spawned is copied around first.
-        nimiq_utils::spawn(Box::pin(engine.run()));
+        nimiq_utils::spawn(Box::pin(pace::paced(engine.run())));
         network.start_connecting();
         Ok(Self {
             params,

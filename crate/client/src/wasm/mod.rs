@@ -17,7 +17,7 @@ use wasm_bindgen::prelude::*;
 
 pub use self::{
     bridge::Bridge,
-    core::ClientCore,
+    core::{ClientCore, PreparedClient},
     transactions::TransactionReader,
     verifier::{start_verifier, verify_job},
 };

@@ -13,7 +13,6 @@ use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
-    time::Duration,
 };
 
 use futures::{Stream, StreamExt};
@@ -110,15 +109,10 @@ impl State {
 impl Task {
     /// Runs until the network is closed or its last handle is gone.
     pub(crate) async fn run(mut self) {
-        let mut steps = 0;
         loop {
-            let mut waited = false;
-            let step = poll_fn(|cx| {
-                let step = self.poll_step(cx);
-                waited |= step.is_pending();
-                step
-            })
-            .await;
+            // Awaiting what is ready doesn't give a page its thread back.
+            pace::turn().await;
+            let step = poll_fn(|cx| self.poll_step(cx)).await;
             match step {
                 Step::Mode(Some(Mode::Closed) | None) | Step::Command(None) => break,
                 Step::Mode(Some(mode)) => self.enter(mode),
@@ -126,12 +120,6 @@ impl Task {
                 Step::Feedback(feedback) => self.on_feedback(feedback),
                 Step::Swarm(event) => self.on_swarm_event(event),
                 Step::PoolTimer => self.tend_pool(),
-            }
-            steps = if waited { 0 } else { steps + 1 };
-            // A page has one thread, and awaiting what is ready doesn't give it back.
-            if cfg!(target_family = "wasm") && steps >= limits::STEPS_PER_TURN {
-                steps = 0;
-                sleep(Duration::ZERO).await;
             }
         }
         self.close().await;

@@ -58,7 +58,7 @@ pub(super) fn with_webrtc(
 }
 
 pub(super) fn swarm_config() -> swarm::Config {
-    swarm::Config::with_wasm_executor()
+    swarm::Config::with_executor(|connection| nimiq_utils::spawn(pace::paced(connection)))
 }
 
 /// A socket that is polled again now and then while something waits for it. The connection type

@@ -203,7 +203,7 @@ impl<TNetwork: Network> Consensus<TNetwork> {
             self.restore(&saved);
         }
         serve::heads(&self.context, self.control.clone());
-        let mut announcements = announcements(self.context.network.clone()).await;
+        let mut announcements = announcements(self.context.network.clone(), &self.control).await;
         for peer in self.context.network.get_peers() {
             self.peer_joined(peer);
         }
@@ -211,6 +211,7 @@ impl<TNetwork: Network> Consensus<TNetwork> {
         let mut announcing = true;
         let mut control = *self.control.borrow();
         loop {
+            pace::turn().await;
             match self
                 .next_wake(&mut announcements, &mut announcing, &mut ticks)
                 .await
@@ -489,14 +490,20 @@ impl<TNetwork: Network> Consensus<TNetwork> {
 }
 
 /// The gossip of block headers. Without it the client is slow, not dead: heads are asked for.
-async fn announcements<TNetwork: Network>(network: Arc<TNetwork>) -> Announcements<TNetwork> {
+async fn announcements<TNetwork: Network>(
+    network: Arc<TNetwork>,
+    control: &watch::Receiver<Control>,
+) -> Announcements<TNetwork> {
     let subscription = network.subscribe::<BlockHeaderTopic>();
     let why = match timeout(limits::REQUEST_TIMEOUT, subscription).await {
         Ok(Ok(stream)) => return stream,
         Ok(Err(error)) => error.to_string(),
         Err(_) => "no answer in time".to_owned(),
     };
-    log::error!("no gossip of block headers: {why}");
+    // A client that is closed before it has started closes its network, too.
+    if !control.borrow().closed {
+        log::error!("no gossip of block headers: {why}");
+    }
     stream::pending().boxed()
 }
 
