@@ -35,8 +35,8 @@ describe('a peer that lies when asked', () => {
     });
 
     /** A client that knows the liar and the honest nodes, on a chain with payments both old and new. */
-    async function meet(t, adversary, { nodes = 3 } = {}) {
-        const net = await devnet(t, { epochs: EPOCHS, transactions: PREFILLED, nodes, adversary });
+    async function meet(t, adversary, { epochs = EPOCHS, nodes = 3 } = {}) {
+        const net = await devnet(t, { epochs, transactions: PREFILLED, nodes, adversary });
         const page = await openBlank(t, shared);
         const client = await createClient(page, { network: net.network, peers: net.addresses, minPeers: 2, storage: 'memory' });
         const liar = peerIdOf(net.liars[0]);
