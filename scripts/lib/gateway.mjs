@@ -9,13 +9,14 @@ import { binary, notBuilt } from './cargo.mjs';
 import { DEVNET_NETWORK, peerIdOf } from './devnet.mjs';
 import { Failure, env, start } from './env.mjs';
 
-/** Where it listens unless told otherwise: on this machine, on free ports. */
-const LOCAL = { websocket: '/ip4/127.0.0.1/tcp/0/ws', webrtc: '/ip4/127.0.0.1/udp/0/webrtc-direct' };
+/** Where it listens for each transport: on this machine, on free ports. */
+const local = (host) => ({ websocket: `${host}/tcp/0/ws`, webrtc: `${host}/udp/0/webrtc-direct` });
 
 /**
  * Starts a gateway and waits until an upstream is connected.
  *
- * Options: `upstreams` (addresses), `network`, `transports` (default both), `proofs` (a folder), `maxClients`,
+ * Options: `upstreams` (addresses), `network`, `transports` (default both), `host` (where it listens; default
+ * `/ip4/127.0.0.1`), `proofs` (a folder), `maxClients`,
  * `maxClientsPerIp`, `untilReady: false` (don't wait for an upstream), `readyMs` (how long that may take), `log` (a level, or
  * `module=level`), `onLog` (gets each record of it), `file` (the binary; default that of the `dev` profile), `wrap` (a command
  * to run it by, as an array).
@@ -30,10 +31,10 @@ const LOCAL = { websocket: '/ip4/127.0.0.1/tcp/0/ws', webrtc: '/ip4/127.0.0.1/ud
 export async function startGateway(options) {
     const data = mkdtempSync(join(tmpdir(), 'pico-gateway-'));
     const forget = () => rmSync(data, { recursive: true, force: true });
-    const { transports = ['websocket', 'webrtc'] } = options;
+    const { transports = ['websocket', 'webrtc'], host = '/ip4/127.0.0.1' } = options;
     let running;
     try {
-        running = await run({ ...options, data, listen: transports.map((transport) => LOCAL[transport]) });
+        running = await run({ ...options, data, listen: transports.map((transport) => local(host)[transport]) });
     } catch (error) {
         forget();
         throw error;
