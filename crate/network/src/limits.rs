@@ -412,6 +412,9 @@ pub const WEBRTC_SILENCE: Duration = Duration::from_secs(3);
 /// Streams of one connection at once, of both sides together. A browser has numbers for 512 of each side.
 pub const MAX_WEBRTC_STREAMS: usize = 384;
 
+/// What a message that waits to be read counts for beside its bytes, so that empty ones count as well.
+pub const WEBRTC_MESSAGE_COST: usize = 64;
+
 /// Bytes of one stream that may wait to be read. What is more loses the stream.
 pub const MAX_WEBRTC_UNREAD: usize = 1024 * 1024;
 

@@ -22,11 +22,16 @@ use crate::{limits, transport::webrtc::stream::DataChannel};
 /// Every event that concerns a data channel.
 const EVENTS: [&str; 4] = ["onopen", "onmessage", "onclose", "onbufferedamountlow"];
 
+/// What a message takes that waits to be read: empty ones are not for nothing.
+fn cost_of(message: &[u8]) -> usize {
+    message.len() + limits::WEBRTC_MESSAGE_COST
+}
+
 /// What the events leave for whoever polls.
 #[derive(Default)]
 struct State {
     received: RefCell<VecDeque<Vec<u8>>>,
-    /// Bytes of those.
+    /// Bytes of those, and what each takes beside them.
     unread: Cell<usize>,
     /// Why nothing more is taken in.
     lost: Cell<Option<io::ErrorKind>>,
@@ -55,8 +60,9 @@ impl State {
         if self.lost.get().is_some() {
             return;
         }
-        let unread = self.unread.get() + message.len();
-        let all = connection.unread.get() + message.len();
+        let cost = cost_of(&message);
+        let unread = self.unread.get() + cost;
+        let all = connection.unread.get() + cost;
         if unread > limits::MAX_WEBRTC_UNREAD || all > limits::MAX_WEBRTC_UNREAD_PER_CONNECTION {
             return self.lose(io::ErrorKind::OutOfMemory, connection);
         }
@@ -145,7 +151,7 @@ impl DataChannel for Channel {
         };
         let state = &inner.state;
         if let Some(message) = state.received.borrow_mut().pop_front() {
-            state.read(message.len(), &inner.connection);
+            state.read(cost_of(&message), &inner.connection);
             return Poll::Ready(Some(Ok(message)));
         }
         if let Some(why) = state.lost.get() {

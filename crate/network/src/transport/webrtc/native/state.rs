@@ -23,9 +23,6 @@ pub(super) type Key = u32;
 /// The channel of the handshake.
 pub(super) const HANDSHAKE: Key = 0;
 
-/// What a waiting message takes besides its bytes, so that empty ones count as well.
-const MESSAGE_COST: usize = 64;
-
 /// Why a connection is over.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub(crate) enum End {
@@ -305,7 +302,7 @@ impl Shared {
         if entry.closing || entry.ended {
             return None;
         }
-        let cost = message.len() + MESSAGE_COST;
+        let cost = message.len() + limits::WEBRTC_MESSAGE_COST;
         entry.incoming.push_back(message);
         entry.incoming_bytes += cost;
         if let Some(reader) = entry.reader.take() {

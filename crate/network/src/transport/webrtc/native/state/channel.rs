@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{Key, MESSAGE_COST, Shared};
+use super::{Key, Shared};
 use crate::{limits, transport::webrtc::stream::DataChannel};
 
 /// A data channel of a connection.
@@ -31,7 +31,7 @@ impl DataChannel for Channel {
             return Poll::Ready(None);
         };
         if let Some(message) = entry.incoming.pop_front() {
-            let cost = message.len() + MESSAGE_COST;
+            let cost = message.len() + limits::WEBRTC_MESSAGE_COST;
             entry.incoming_bytes -= cost;
             let was_behind = state.unread > limits::WEBRTC_READ_BUFFER;
             state.unread -= cost;
