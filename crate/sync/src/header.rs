@@ -3,6 +3,9 @@
 
 use nimiq_block::{Block, MacroBlock};
 use nimiq_primitives::slots_allocation::Validators;
+use nimiq_serde::{Serialize, SerializedMaxSize};
+
+use crate::messages::BlockHeaderMessage;
 
 /// Whether the hash of a block with these validators can be computed: that of a set with gaps can't.
 pub(crate) fn is_hashable(validators: Option<&Validators>) -> bool {
@@ -23,7 +26,7 @@ pub(crate) fn strip(block: &mut Block) -> Result<(), &'static str> {
         Block::Macro(block) => strip_macro(block),
         Block::Micro(block) => {
             block.body = None;
-            Ok(())
+            bounded(&*block)
         }
     }
 }
@@ -31,8 +34,18 @@ pub(crate) fn strip(block: &mut Block) -> Result<(), &'static str> {
 /// Does the same to a macro block.
 pub(crate) fn strip_macro(block: &mut MacroBlock) -> Result<(), &'static str> {
     block.body = None;
+    bounded(&*block)?;
     match is_hashable(block.header.validators.as_ref()) {
         true => Ok(()),
         false => Err("a block with a malformed validator set"),
+    }
+}
+
+/// Refuses what is larger than any block without its body. Nothing else bounds its lists and sets before
+/// its signatures are checked, which don't even cover all of them, and each copy of it costs memory.
+fn bounded(block: &impl Serialize) -> Result<(), &'static str> {
+    match block.serialized_size() <= BlockHeaderMessage::MAX_SIZE {
+        true => Ok(()),
+        false => Err("a block that is too large"),
     }
 }

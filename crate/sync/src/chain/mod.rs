@@ -100,6 +100,12 @@ impl Revision {
 /// that sums of timestamps and timeouts can't overflow.
 const LATEST_TIMESTAMP: u64 = u64::MAX / 2;
 
+/// Whether blocks that follow could have numbers for which there is no room. Those who count on from
+/// them, here and in the `nimiq-*` crates, must not have to see to that.
+fn is_beyond_reach(number: u32) -> bool {
+    number > u32::MAX - 4 * Policy::blocks_per_epoch()
+}
+
 /// Makes the minimal checks on an election block that a chain is to go on from: that it is well formed,
 /// of this network, and elects validators. Returns it without body, and them.
 fn elected_by(
@@ -107,6 +113,9 @@ fn elected_by(
     mut block: MacroBlock,
 ) -> Result<(MacroBlock, Validators), PushError> {
     block.body = None;
+    if is_beyond_reach(block.block_number()) {
+        return Err(BlockError::InvalidBlockNumber.into());
+    }
     // It may be ahead of a clock that is wrong; nothing rests on its timestamp.
     let block = Block::Macro(block);
     block.verify(params.network_id, LATEST_TIMESTAMP)?;

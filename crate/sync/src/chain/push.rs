@@ -10,7 +10,7 @@ use nimiq_blockchain_interface::{ChainInfo, ChainOrdering, PushError, PushResult
 use nimiq_hash::Blake2bHash;
 use nimiq_primitives::{policy::Policy, slots_allocation::Validators};
 
-use super::{BlockRef, LATEST_TIMESTAMP, LightChain, Revision};
+use super::{BlockRef, LATEST_TIMESTAMP, LightChain, Revision, is_beyond_reach};
 use crate::{
     header, limits,
     verifier::{Verifier, VerifierError, VerifyJob},
@@ -157,6 +157,9 @@ impl LightChain {
         let hash = block.hash_cached();
         if let Some(result) = self.settled(&block, &hash, route) {
             return Ok(Inspected::Settled(result));
+        }
+        if is_beyond_reach(block.block_number()) {
+            return Err(BlockError::InvalidBlockNumber.into());
         }
         header::drop_body(&mut block);
         match route {

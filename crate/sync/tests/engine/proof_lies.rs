@@ -99,7 +99,7 @@ pub fn false_proofs() -> Vec<(&'static str, ZkpResponse, &'static str)> {
         (
             "the end of time",
             far(u32::MAX - (u32::MAX - 200) % 128),
-            false_proof,
+            invalid,
         ),
         ("no election block", far(TIP + 1), invalid),
         (
