@@ -12,6 +12,12 @@ use std::time::Duration;
 /// waits for its first head should have asked somebody else long before.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
 
+/// How long a peer is left alone that says that it was asked too much, and how often in a row: together
+/// more than the window in which nodes count requests.
+pub const BUSY_PAUSE: Duration = Duration::from_secs(3);
+/// See [`BUSY_PAUSE`].
+pub const BUSY_PAUSES: usize = 4;
+
 /// How often pico macro sync asks a peer for its head again before it calls it a liar or outdated:
 /// the first answer can be a batch old by the time the blocks are fetched.
 pub const HEAD_RETRIES: usize = 2;
@@ -35,6 +41,10 @@ pub const MAX_SYNCING_PEERS: usize = 32;
 
 /// Macro blocks requested ahead of the one that is being verified.
 pub const MACRO_BLOCKS_IN_FLIGHT: usize = 5;
+
+/// How long a peer may take to deliver a macro block before another one is asked for it as well. One
+/// with many validators has 175 kB.
+pub const MACRO_BLOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// After this long an outdated peer is looked at again: it may have caught up.
 pub const OUTDATED_RECHECK: Duration = Duration::from_secs(10);
@@ -77,8 +87,14 @@ pub const MAX_BLOCKS_PER_HEIGHT: usize = 5;
 /// Blocks buffered in all.
 pub const MAX_BUFFERED_BLOCKS: usize = 600;
 
-/// Requests for missing blocks in flight (nodes: 5).
+/// Requests for missing blocks that are waited for (nodes: 5).
 pub const MISSING_BLOCK_REQUESTS: usize = 5;
+
+/// Requests for missing blocks under way with one peer, waited for or not.
+pub const MISSING_BLOCK_REQUESTS_PER_PEER: usize = 3;
+
+/// How long a peer is waited for that was asked for missing blocks, before others are asked as well.
+pub const MISSING_BLOCK_PATIENCE: Duration = Duration::from_millis(1500);
 
 /// Blocks waiting to be pushed; the gossip stream is not read while it is full.
 pub const MAX_PUSH_QUEUE: usize = 1024;

@@ -1,16 +1,16 @@
 //! Questions to one peer. Each has a timeout, each answer is held against the question, and each
 //! failure says whose fault it is, so that callers can tell the slow from the dishonest.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, fmt::Display, time::Duration};
 
 use nimiq_block::{Block, MacroBlock};
 use nimiq_hash::Blake2bHash;
 use nimiq_network_interface::{
     network::Network,
-    request::{Request, RequestError},
+    request::{InboundRequestError, Request, RequestError},
 };
 use nimiq_primitives::policy::Policy;
-use nimiq_time::timeout;
+use nimiq_time::{sleep, timeout};
 use thiserror::Error;
 
 use crate::{
@@ -47,12 +47,27 @@ impl PeerFault {
     }
 }
 
-async fn ask<N: Network, R: Request>(
+/// Asks a peer. One that has been asked too much is asked again when it may have room: what we asked may
+/// have been for others' sake, and a gateway has other clients.
+async fn ask<N: Network, R: Request + Clone>(
     network: &N,
     peer: N::PeerId,
     request: R,
 ) -> Result<R::Response, PeerFault> {
-    ask_within(limits::REQUEST_TIMEOUT, network, peer, request).await
+    let mut pauses = 0;
+    loop {
+        let answer = network.request(request.clone(), peer);
+        let answer = timeout(limits::REQUEST_TIMEOUT, answer).await;
+        match &answer {
+            Ok(Err(RequestError::InboundRequest(InboundRequestError::ExceedsRateLimit)))
+                if pauses < limits::BUSY_PAUSES =>
+            {
+                pauses += 1;
+                sleep(limits::BUSY_PAUSE).await;
+            }
+            _ => return usable::<R>(answer.ok()),
+        }
+    }
 }
 
 /// Asks a peer, and waits for its answer only so long.
@@ -62,16 +77,23 @@ pub(crate) async fn ask_within<N: Network, R: Request>(
     peer: N::PeerId,
     request: R,
 ) -> Result<R::Response, PeerFault> {
-    let name = R::type_name::<R>();
-    match timeout(patience, network.request(request, peer)).await {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(RequestError::OutboundRequest(error))) => {
-            Err(PeerFault::Failed(format!("{name}: {error}")))
-        }
-        Ok(Err(RequestError::InboundRequest(error))) => {
-            Err(PeerFault::Failed(format!("{name}: {error}")))
-        }
-        Err(_) => Err(PeerFault::Failed(format!("{name}: no answer in time"))),
+    let answer = timeout(patience, network.request(request, peer)).await;
+    usable::<R>(answer.ok())
+}
+
+/// What came of a request, `None` if nothing did in time.
+fn usable<R: Request>(
+    answer: Option<Result<R::Response, RequestError>>,
+) -> Result<R::Response, PeerFault> {
+    let failed = |why: &dyn Display| {
+        let name = R::type_name::<R>();
+        Err(PeerFault::Failed(format!("{name}: {why}")))
+    };
+    match answer {
+        Some(Ok(response)) => Ok(response),
+        Some(Err(RequestError::OutboundRequest(error))) => failed(&error),
+        Some(Err(RequestError::InboundRequest(error))) => failed(&error),
+        None => failed(&"no answer in time"),
     }
 }
 

@@ -43,6 +43,8 @@ pub(super) struct Background<TNetwork: Network> {
     /// The chain that is walked.
     walked: SharedChain,
     walk: LightMacroSync<TNetwork>,
+    /// Those who stand by the optimistic chain. Others may help to walk, so that it is not up to them
+    /// alone how long it takes, but have no say in whether it leads there.
     peers: Vec<TNetwork::PeerId>,
     /// How often peers had nothing beyond the walked chain, although it does not reach ours.
     exhausted: HashMap<TNetwork::PeerId, usize>,
@@ -73,6 +75,14 @@ impl<TNetwork: Network> Background<TNetwork> {
     pub(super) fn add_peer(&mut self, peer: TNetwork::PeerId) {
         if !self.peers.contains(&peer) {
             self.peers.push(peer);
+            self.exhausted.remove(&peer);
+            self.walk.add_peer(peer);
+        }
+    }
+
+    /// A peer that does not stand by the optimistic chain, or not now, but has blocks that lead there.
+    pub(super) fn add_helper(&mut self, peer: TNetwork::PeerId) {
+        if !self.peers.contains(&peer) && !self.is_exhausted(&peer) {
             self.walk.add_peer(peer);
         }
     }

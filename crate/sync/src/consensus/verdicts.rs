@@ -46,6 +46,9 @@ impl<TNetwork: Network> Consensus<TNetwork> {
                 self.report(peer, Outcome::Outdated, Some(reason));
                 self.recheck_in(peer, limits::OUTDATED_RECHECK.as_secs());
                 *self.disagreements.entry(peer).or_default() += 1;
+                if let Some(background) = &mut self.background {
+                    background.add_helper(peer);
+                }
                 self.count_voices();
             }
             MacroSyncReturn::Incompatible(peer, reason) => {
@@ -76,6 +79,9 @@ impl<TNetwork: Network> Consensus<TNetwork> {
         {
             let mut background = Background::new(&self.context);
             background.add_peer(peer);
+            for peer in self.disagreements.keys().copied() {
+                background.add_helper(peer);
+            }
             self.background = Some(background);
         }
     }
@@ -265,9 +271,12 @@ impl<TNetwork: Network> Consensus<TNetwork> {
                 self.fall_back(origin, origin.zip(block.map(|block| *block)), reason);
             }
             BackgroundEvent::Conflicting(peer, conflict) => {
+                // It says something of our chain only where it stood by that.
+                let stood_by_us =
+                    self.good.contains(&peer) || self.macro_sync.origin() == Some(peer);
                 self.report(peer, Outcome::Conflicting, Some(conflict.reason.clone()));
                 self.ban(peer, &conflict.reason);
-                if conflict.weight != Weight::Breach {
+                if stood_by_us && conflict.weight != Weight::Breach {
                     self.fall_back(Some(peer), None, conflict.reason);
                 }
             }

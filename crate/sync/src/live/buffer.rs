@@ -12,6 +12,15 @@ pub(super) struct Buffered<S> {
     pub(super) source: S,
 }
 
+/// Why a block was not kept, and where it came from.
+#[derive(Debug)]
+pub(super) enum Refused<S> {
+    /// It is here already.
+    Here(S),
+    /// There are too many.
+    NoRoom(S),
+}
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub(super) struct Buffer<S> {
@@ -29,16 +38,19 @@ impl<S> Default for Buffer<S> {
 }
 
 impl<S> Buffer<S> {
-    /// Keeps a block, or gives it back where there is no room or it is here already.
-    pub(super) fn insert(&mut self, buffered: Buffered<S>) -> Result<(), Buffered<S>> {
+    /// Keeps a block.
+    ///
+    /// # Errors
+    /// Where there is no room, or it is here already.
+    pub(super) fn insert(&mut self, buffered: Buffered<S>) -> Result<(), Refused<S>> {
         let number = buffered.block.block_number();
         let here = self.by_number.get(number).map_or(&[][..], Vec::as_slice);
         let hash = buffered.block.hash();
-        let refused = self.len >= limits::MAX_BUFFERED_BLOCKS
-            || here.len() >= limits::MAX_BLOCKS_PER_HEIGHT
-            || here.iter().any(|other| other.block.hash() == hash);
-        if refused {
-            return Err(buffered);
+        if here.iter().any(|other| other.block.hash() == hash) {
+            return Err(Refused::Here(buffered.source));
+        }
+        if self.len >= limits::MAX_BUFFERED_BLOCKS || here.len() >= limits::MAX_BLOCKS_PER_HEIGHT {
+            return Err(Refused::NoRoom(buffered.source));
         }
         self.by_number.at(number).push(buffered);
         self.len += 1;
@@ -77,9 +89,20 @@ impl<S> Buffer<S> {
         taken
     }
 
-    /// The block with the lowest number.
-    pub(super) fn lowest(&self) -> Option<&Buffered<S>> {
-        self.by_number.iter().next()?.1.first()
+    /// The parent of the block with the lowest number that came from each peer, the lowest first, and
+    /// that peer.
+    pub(super) fn lowest_of_each<P: Copy + PartialEq>(
+        &self,
+        peer_of: impl Fn(&S) -> P,
+    ) -> Vec<(Blake2bHash, P)> {
+        let mut lowest: Vec<(Blake2bHash, P)> = Vec::new();
+        for buffered in self.by_number.iter().flat_map(|(_, here)| here) {
+            let peer = peer_of(&buffered.source);
+            if lowest.iter().all(|(_, other)| *other != peer) {
+                lowest.push((buffered.block.parent_hash().clone(), peer));
+            }
+        }
+        lowest
     }
 
     /// Drops the blocks up to `number` and returns where they came from.

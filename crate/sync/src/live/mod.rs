@@ -24,7 +24,7 @@ use nimiq_time::{Sleep, sleep};
 use nimiq_utils::stream::FuturesUnordered;
 use web_time::Instant;
 
-use self::buffer::{Buffer, Buffered};
+use self::buffer::{Buffer, Buffered, Refused};
 use crate::{
     chain::{Inspected, LightChain, Proven, PushError, PushResult, Pushed},
     header, limits,
@@ -57,7 +57,15 @@ struct Source<TNetwork: Network> {
     message: Option<TNetwork::PubsubId>,
 }
 
-type MissingResult<TPeerId> = (TPeerId, Blake2bHash, Result<Missing, PeerFault>);
+/// What there is to say of a request for the blocks up to a target.
+type Asked<TPeerId> = (TPeerId, Blake2bHash, Answer);
+
+/// See [`Asked`].
+enum Answer {
+    Given(Result<Missing, PeerFault>),
+    /// It takes longer than most.
+    Late,
+}
 type Proving = BoxFuture<'static, Result<Proven, PushError>>;
 
 /// See the module's documentation.
@@ -67,9 +75,11 @@ pub(crate) struct LiveSync<TNetwork: Network> {
     buffer: Buffer<Source<TNetwork>>,
     push_queue: VecDeque<(Block, Source<TNetwork>)>,
     proving: Option<(Proving, Block, Source<TNetwork>)>,
-    missing: FuturesUnordered<BoxFuture<'static, MissingResult<TNetwork::PeerId>>>,
-    /// Targets that are asked for.
-    targets: HashSet<Blake2bHash>,
+    missing: FuturesUnordered<BoxFuture<'static, Asked<TNetwork::PeerId>>>,
+    /// Targets that are asked for, and of whom. Not those that take long: they keep nobody waiting.
+    targets: HashMap<Blake2bHash, TNetwork::PeerId>,
+    /// Who is asked, once for each request that has not ended.
+    busy: Vec<TNetwork::PeerId>,
     /// Targets that a peer failed to connect, so that it is not asked in circles.
     failed: HashMap<Blake2bHash, HashSet<TNetwork::PeerId>>,
     events: VecDeque<LiveEvent<TNetwork::PeerId>>,
@@ -88,7 +98,8 @@ impl<TNetwork: Network> LiveSync<TNetwork> {
             push_queue: VecDeque::new(),
             proving: None,
             missing: FuturesUnordered::new(),
-            targets: HashSet::new(),
+            targets: HashMap::new(),
+            busy: Vec::new(),
             failed: HashMap::new(),
             events: VecDeque::new(),
             busy_since: None,
@@ -119,6 +130,7 @@ impl<TNetwork: Network> LiveSync<TNetwork> {
         self.peers.clear();
         self.missing = FuturesUnordered::new();
         self.targets.clear();
+        self.busy.clear();
         self.failed.clear();
     }
 
@@ -129,7 +141,7 @@ impl<TNetwork: Network> LiveSync<TNetwork> {
 
     /// Whether there is nothing to do but to wait for gossip.
     pub(crate) fn is_idle(&self) -> bool {
-        self.push_queue.is_empty() && self.proving.is_none() && self.missing.is_empty()
+        self.push_queue.is_empty() && self.proving.is_none() && self.targets.is_empty()
     }
 
     /// Takes in a gossiped block.
@@ -152,21 +164,28 @@ impl<TNetwork: Network> LiveSync<TNetwork> {
 
     /// Asks for the blocks up to `target`, the head of `peer`, unless it failed to tell before.
     pub(crate) fn fetch(&mut self, target: Blake2bHash, peer: TNetwork::PeerId) {
-        if self.missing.len() >= limits::MISSING_BLOCK_REQUESTS
+        let asked = self.busy.iter().filter(|busy| **busy == peer).count();
+        if self.targets.len() >= limits::MISSING_BLOCK_REQUESTS
+            || asked >= limits::MISSING_BLOCK_REQUESTS_PER_PEER
             || self.has_failed(&target, &peer)
-            || !self.targets.insert(target.clone())
+            || self.targets.contains_key(&target)
         {
             return;
         }
+        self.targets.insert(target.clone(), peer);
+        self.busy.push(peer);
         let locators = self
             .context
             .chain
             .read(|chain| chain.block_locators())
             .unwrap_or_default();
         let network = self.context.network.clone();
+        let late = (peer, target.clone(), Answer::Late);
+        let late = sleep(limits::MISSING_BLOCK_PATIENCE).map(move |()| late);
+        self.missing.push(late.boxed());
         let request = async move {
             let result = requests::missing_blocks(&*network, peer, &target, locators).await;
-            (peer, target, result)
+            (peer, target, Answer::Given(result))
         };
         self.missing.push(request.boxed());
     }
@@ -254,7 +273,12 @@ impl<TNetwork: Network> LiveSync<TNetwork> {
         let (target, peer) = (block.parent_hash().clone(), source.peer);
         match self.buffer.insert(Buffered { block, source }) {
             Ok(()) => self.fetch_parent(target, peer),
-            Err(refused) => self.settle(&refused.source, MsgAcceptance::Ignore),
+            Err(Refused::Here(source)) => self.settle(&source, MsgAcceptance::Ignore),
+            Err(Refused::NoRoom(source)) => {
+                self.settle(&source, MsgAcceptance::Ignore);
+                // Somebody may have filled it to keep us from what this peer knows.
+                self.fetch(target, peer);
+            }
         }
     }
 
@@ -315,8 +339,20 @@ impl<TNetwork: Network> LiveSync<TNetwork> {
         }
     }
 
-    fn handle_missing(&mut self, (peer, target, result): MissingResult<TNetwork::PeerId>) {
-        self.targets.remove(&target);
+    fn handle_missing(&mut self, (peer, target, answer): Asked<TNetwork::PeerId>) {
+        let waited_for = self.targets.get(&target) == Some(&peer);
+        if waited_for {
+            self.targets.remove(&target);
+        }
+        let result = match answer {
+            Answer::Given(result) => result,
+            // What it says is welcome when it comes, but others are asked meanwhile.
+            Answer::Late if waited_for => return self.note_failure(target, peer),
+            Answer::Late => return,
+        };
+        if let Some(i) = self.busy.iter().position(|busy| *busy == peer) {
+            self.busy.swap_remove(i);
+        }
         if result.is_err() && !self.peers.contains(&peer) {
             // It left while it was asked. Should it be back, that is another connection.
             return;
@@ -357,26 +393,18 @@ impl<TNetwork: Network> LiveSync<TNetwork> {
 
     /// Once everything is pushed that we have, asks for what the buffered blocks still lack.
     fn chase_buffered(&mut self) {
-        if !self.missing.is_empty() || self.proving.is_some() {
+        if !self.targets.is_empty() || self.proving.is_some() {
             return;
         }
-        let Some((parent, peer)) = self
-            .buffer
-            .lowest()
-            .map(|buffered| (buffered.block.parent_hash().clone(), buffered.source.peer))
-        else {
-            return;
-        };
-        if self
-            .context
-            .chain
-            .read(|chain| chain.block(&parent).is_some())
-            == Some(true)
-        {
-            for child in self.buffer.take_children_of(&parent) {
-                self.push_queue.push_back((child.block, child.source));
+        // One for each peer: what can't be had of the one must not keep us from what can of another.
+        for (parent, peer) in self.buffer.lowest_of_each(|source| source.peer) {
+            let known = |chain: &LightChain| chain.block(&parent).is_some();
+            if self.context.chain.read(known) == Some(true) {
+                for child in self.buffer.take_children_of(&parent) {
+                    self.push_queue.push_back((child.block, child.source));
+                }
+                return;
             }
-        } else {
             self.fetch_parent(parent, peer);
         }
     }
@@ -418,9 +446,9 @@ impl<TNetwork: Network> LiveSync<TNetwork> {
                 self.handle_missing(result);
                 continue;
             }
-            let requests = self.missing.len();
+            let requests = self.targets.len();
             self.chase_buffered();
-            if self.push_queue.is_empty() && self.missing.len() == requests {
+            if self.push_queue.is_empty() && self.targets.len() == requests {
                 return Poll::Pending;
             }
         }

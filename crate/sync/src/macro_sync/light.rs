@@ -20,7 +20,6 @@ use std::{
 
 use futures::{FutureExt, Stream, future::BoxFuture};
 use nimiq_block::MacroBlock;
-use nimiq_hash::Blake2bHash;
 use nimiq_network_interface::network::{CloseReason, Network};
 
 pub(crate) use self::proofs::Delivery;
@@ -30,10 +29,10 @@ use self::{
 };
 use super::{
     Conflict, Context, MacroSync, MacroSyncReturn, Weight,
-    queue::{MacroQueue, QueueState},
+    queue::{MacroQueue, QueueState, Wanted},
 };
 use crate::{
-    chain::{Inspected, Proven, PushError},
+    chain::{Inspected, LightChain, Proven, PushError},
     event::{SyncerKind, Trust},
     messages::ResponseHead,
     peer_tasks::PeerTasks,
@@ -53,18 +52,18 @@ pub struct LightMacroSync<TNetwork: Network> {
     asking: PeerTasks<TNetwork::PeerId, Answer>,
     /// What good peers named as their heads.
     heads: HashMap<TNetwork::PeerId, ResponseHead>,
-    queue: MacroQueue<TNetwork>,
+    queue: Box<MacroQueue<TNetwork>>,
     /// The front of the queue, while its signatures are checked.
     proving: Option<Proving>,
     proofs: Box<Proofs<TNetwork::PeerId>>,
-    /// Peers that named another election block than the queue holds, and at which number.
-    disputed: HashMap<TNetwork::PeerId, (u32, Blake2bHash)>,
+    /// Peers that named another block than the queue holds.
+    disputed: HashMap<TNetwork::PeerId, Wanted>,
     results: VecDeque<MacroSyncReturn<TNetwork::PeerId>>,
 }
 
 impl<TNetwork: Network> LightMacroSync<TNetwork> {
     pub(crate) fn new(context: Context<TNetwork>) -> Self {
-        let queue = MacroQueue::new(context.network.clone());
+        let queue = Box::new(MacroQueue::new(context.network.clone()));
         Self {
             context,
             peers: HashMap::new(),
@@ -88,7 +87,11 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
     /// yet. After a contradiction it is given some time first.
     fn ask(&mut self, peer: TNetwork::PeerId) {
         if self.context.chain.is_empty() {
-            let anchor = self.context.chain.anchor().hash;
+            let anchor = self.context.chain.anchor();
+            let anchor = Wanted {
+                hash: anchor.hash,
+                place: anchor.block_number,
+            };
             // Everyone is asked for the same block, so this can't be in dispute.
             let _ = self.queue.merge(peer, [anchor]);
             return;
@@ -202,6 +205,7 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
         self.queue.pop();
         self.proofs.signatures_had_their_turn();
         self.settle_disputes();
+        self.oppose_front();
         if self.queue.is_empty() {
             self.ask_everyone();
         }
@@ -211,16 +215,26 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
         let refuted: Vec<_> = self
             .disputed
             .iter()
-            .filter(|(_, (number, hash))| {
-                self.context
-                    .chain
-                    .read(|chain| chain.contradicts(*number, hash))
-                    == Some(true)
+            .filter(|(_, Wanted { hash, place })| {
+                let contradicts = |chain: &LightChain| chain.contradicts(*place, hash);
+                self.context.chain.read(contradicts) == Some(true)
             })
             .map(|(peer, _)| *peer)
             .collect();
         for peer in refuted {
             self.contradiction(peer, OTHER_ELECTION);
+        }
+    }
+
+    /// What peers said that the queue does not hold counts once its place has come.
+    fn oppose_front(&mut self) {
+        let Some(place) = self.queue.front_wanted().map(|wanted| wanted.place) else {
+            return;
+        };
+        for (peer, wanted) in &self.disputed {
+            if wanted.place == place {
+                self.queue.oppose(*peer, wanted.clone());
+            }
         }
     }
 
@@ -326,6 +340,10 @@ impl<TNetwork: Network> Stream for LightMacroSync<TNetwork> {
             match this.queue.state() {
                 QueueState::Ready => this.verify_front(),
                 QueueState::Waiting => return Poll::Pending,
+                QueueState::Overruled(wanted, peers) => {
+                    let disputed = peers.into_iter().map(|peer| (peer, wanted.clone()));
+                    this.disputed.extend(disputed);
+                }
                 QueueState::Undeliverable(peers) => {
                     for peer in peers {
                         let why = "it does not deliver a macro block that it names";

@@ -21,3 +21,4 @@ mod proof_lies;
 mod proofs;
 mod property;
 mod restored;
+mod sybils;

@@ -4,7 +4,7 @@ use nimiq_network_interface::network::Network;
 use nimiq_primitives::policy::Policy;
 use nimiq_time::sleep;
 
-use super::{LightMacroSync, OTHER_ELECTION, proofs::Delivery};
+use super::{LightMacroSync, OTHER_ELECTION, Wanted, proofs::Delivery};
 use crate::{
     chain::ProofBase,
     limits,
@@ -150,19 +150,29 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
             return self.conclude(peer, head, checkpoint);
         }
 
-        let elections = epochs.len();
-        let hashes: Vec<_> = epochs.into_iter().chain(newer).collect();
-        if let Err(place) = self.queue.merge(peer, hashes.clone()) {
-            // Of a checkpoint in dispute nothing can be said: peers are at different ones. It is
-            // asked again when the queue is done with.
-            if place < elections
-                && let Some(hash) = hashes.into_iter().nth(place)
-            {
-                let epoch = our_epoch.saturating_add(1 + place as u32);
-                let number = Policy::election_block_of(epoch).unwrap_or(u32::MAX);
-                self.disputed.insert(peer, (number, hash));
-            }
+        let wanted: Vec<_> = (our_epoch + 1..)
+            .zip(epochs)
+            .map(|(epoch, hash)| Wanted {
+                hash,
+                place: Policy::election_block_of(epoch).unwrap_or(u32::MAX),
+            })
+            .collect();
+        let last = Policy::election_block_of(last_epoch).unwrap_or(u32::MAX);
+        let newer = newer.map(|hash| Wanted {
+            hash,
+            place: last.saturating_add(1),
+        });
+        let wanted: Vec<_> = wanted.into_iter().chain(newer).collect();
+        let Err(i) = self.queue.merge(peer, wanted.clone()) else {
+            return;
+        };
+        let Some(disputed) = wanted.into_iter().nth(i) else {
+            return;
+        };
+        if i == 0 {
+            self.queue.oppose(peer, disputed.clone());
         }
+        self.disputed.insert(peer, disputed);
     }
 
     /// A peer knows none of our macro blocks.
