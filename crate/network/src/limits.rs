@@ -45,8 +45,17 @@ pub const BROWSER_SOCKET_RECHECK: Duration = Duration::from_millis(500);
 
 // --- Dialling -------------------------------------------------------------------------------------
 
-/// Dials of the pool that may be under way at once.
+/// Dials of the pool that may be under way at once, without those that take long.
 pub const MAX_POOL_DIALS: usize = 8;
+
+/// A dial that has taken so long may well come to nothing, and is not counted on any more: others are
+/// made meanwhile. It goes on, and takes part in [`MAX_POOL_DIALS_AND_SLOW`]. Over a line with a round
+/// trip of half a second, the way from the name to the end of the handshake takes less.
+pub const SLOW_DIAL: Duration = Duration::from_secs(4);
+
+/// Dials of the pool under way at once with those that take long. What is left up to
+/// [`MAX_PENDING_OUTGOING`] is for dials that were asked for.
+pub const MAX_POOL_DIALS_AND_SLOW: usize = 12;
 
 /// First pause before an address is dialled again; it doubles with every failure in a row.
 pub const BACKOFF_BASE: Duration = Duration::from_secs(1);

@@ -45,8 +45,8 @@ pub(crate) fn pause(failures: u32, jitter: f64) -> Duration {
 pub(crate) struct View {
     /// Connected peers that offer the required services.
     pub(crate) useful: usize,
-    /// Dials under way.
-    pub(crate) dialling: usize,
+    /// Since when each of the dials is under way.
+    pub(crate) dials: Vec<Instant>,
     /// Everybody connected.
     pub(crate) peers: HashSet<PeerId>,
     /// Everybody being dialled who is known, and since when the latest of these dials is under way.
@@ -112,7 +112,8 @@ impl Pool {
     /// contact book, `banned` those that must not be tried.
     ///
     /// Of each peer, one address at a time: the next one is tried when this one has failed, or takes
-    /// long, as a transport that is blocked on the way does.
+    /// long, as a transport that is blocked on the way does. In the same way others are tried in place of
+    /// peers that take long: some are gone in such a way that a dial hangs until its time is up.
     pub(crate) fn plan(
         &mut self,
         view: &View,
@@ -123,12 +124,16 @@ impl Pool {
         rng: &mut impl Rng,
     ) -> Plan {
         let longest = self.longest_pause(view, now);
-        let free = limits::MAX_POOL_DIALS.saturating_sub(view.dialling);
-        let wanted = self
-            .desired
-            .saturating_sub(view.useful + view.dialling)
-            .min(free);
+        let slow_at = view.dials.iter().map(|since| *since + limits::SLOW_DIAL);
+        let hopeful = slow_at.clone().filter(|at| now < *at).count();
+        let free = limits::MAX_POOL_DIALS
+            .saturating_sub(hopeful)
+            .min(limits::MAX_POOL_DIALS_AND_SLOW.saturating_sub(view.dials.len()));
+        let wanted = self.desired.saturating_sub(view.useful + hopeful).min(free);
         let mut plan = Plan::default();
+        if view.useful < self.desired {
+            plan.again_at = slow_at.filter(|at| now < *at).min();
+        }
         if free == 0 || (wanted == 0 && view.dialled.is_empty()) {
             return plan;
         }
@@ -153,11 +158,12 @@ impl Pool {
                 peer,
                 ..candidate.clone()
             };
-            if connected
-                || banned(&named)
-                || chosen.contains(&candidate.address)
-                || peer.is_some_and(|peer| chosen_peers.contains(&peer))
-            {
+            if connected || banned(&named) || chosen.contains(&candidate.address) {
+                continue;
+            }
+            if peer.is_some_and(|peer| chosen_peers.contains(&peer)) {
+                let patience = now + limits::SECOND_ADDRESS_PAUSE;
+                plan.again_at = earliest(plan.again_at, patience);
                 continue;
             }
             let resting = peer.and_then(|peer| self.resting.get(&peer));
@@ -179,6 +185,8 @@ impl Pool {
                 chosen.insert(candidate.address.clone());
                 chosen_peers.extend(peer);
                 plan.dial.push(candidate);
+                // By then, this may be one that hangs.
+                plan.again_at = earliest(plan.again_at, now + limits::SLOW_DIAL);
             }
         }
         plan

@@ -33,7 +33,7 @@ fn dials_what_is_missing_and_no_more() {
     assert_eq!(plan(&mut pool, &View::default(), now).dial.len(), 3);
     let view = View {
         useful: 1,
-        dialling: 1,
+        dials: vec![now],
         ..View::default()
     };
     assert_eq!(plan(&mut pool, &view, now).dial.len(), 1);
@@ -94,11 +94,13 @@ fn one_address_of_a_peer_at_a_time() {
     let (peer, now) = (PeerId::random(), Instant::now());
     let ways: Vec<_> = seeds(3).iter().map(|seed| of(peer, seed)).collect();
     let mut pool = Pool::new(8, &ways);
-    let first = plan(&mut pool, &View::default(), now).dial;
+    let first = plan(&mut pool, &View::default(), now);
+    assert_eq!(first.again_at, Some(now + limits::SECOND_ADDRESS_PAUSE));
+    let first = first.dial;
     assert_eq!(first.len(), 1);
     // It takes long: so another one, too, but not at once.
     let view = |since| View {
-        dialling: 1,
+        dials: vec![now],
         dialled: [(peer, since)].into(),
         addresses: [first[0].address.clone()].into(),
         ..View::default()
@@ -126,6 +128,47 @@ fn one_address_of_a_peer_at_a_time() {
     };
     pool.desired = 8;
     assert!(plan(&mut pool, &view, later).dial.is_empty());
+}
+
+#[test]
+fn dials_that_hang_do_not_keep_others_from_being_tried() {
+    let (all, now) = (seeds(20), Instant::now());
+    let mut pool = Pool::new(1, &all);
+    let first = plan(&mut pool, &View::default(), now);
+    assert_eq!(first.dial.len(), 1);
+    assert_eq!(first.again_at, Some(now + limits::SLOW_DIAL));
+    let view = |dials: &[Instant]| View {
+        dials: dials.to_vec(),
+        addresses: all[..dials.len()].iter().cloned().collect(),
+        ..View::default()
+    };
+    let soon = plan(&mut pool, &view(&[now]), now);
+    assert!(soon.dial.is_empty());
+    let later = soon.again_at.unwrap();
+    assert_eq!(later, now + limits::SLOW_DIAL);
+    assert_eq!(plan(&mut pool, &view(&[now]), later).dial.len(), 1);
+    // The second one has its time, too.
+    let second = plan(&mut pool, &view(&[now, later]), later);
+    assert!(second.dial.is_empty());
+    assert_eq!(second.again_at, Some(later + limits::SLOW_DIAL));
+    // There is an end to it, and room for dials that somebody asks for.
+    let most = limits::MAX_POOL_DIALS_AND_SLOW;
+    assert!(most < limits::MAX_PENDING_OUTGOING.try_into().unwrap());
+    let mut pool = Pool::new(8, &all);
+    let hanging = view(&vec![now; most - 2]);
+    assert_eq!(plan(&mut pool, &hanging, later).dial.len(), 2);
+    assert!(
+        plan(&mut pool, &view(&vec![now; most]), later)
+            .dial
+            .is_empty()
+    );
+    // Those who are there are enough, whatever still hangs.
+    let enough = View {
+        useful: 8,
+        ..view(&[now])
+    };
+    let nothing = plan(&mut pool, &enough, now);
+    assert!(nothing.dial.is_empty() && nothing.again_at.is_none());
 }
 
 #[test]

@@ -302,7 +302,7 @@ impl Task {
         let required = self.shared.required_services;
         let view = View {
             useful: self.hub.peers.with_services(required).len(),
-            dialling: self.state.dials.len(),
+            dials: self.state.dials.values().map(|dial| dial.since).collect(),
             peers: self.state.peers.keys().copied().collect(),
             dialled: latest_dials(self.state.dials.values()),
             addresses: self
