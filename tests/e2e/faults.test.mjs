@@ -32,6 +32,8 @@ describe('without a network', () => {
         const state = await client.state();
         assert.equal(state.consensus, 'connecting');
         assert.equal(state.peers, 0);
+        const failed = await client.until(is('dial-failed'), 'word of the dial');
+        assert.match(failed.reason, /the WebSocket did not open/);
         const stalled = await client.until(is('stalled'), 'word of the stall');
         assert.ok(stalled.forMs > 0);
         const begun = Date.now();

@@ -9,6 +9,7 @@ use std::{
 };
 
 use futures::{AsyncRead, AsyncWrite};
+use js_sys::Reflect;
 use libp2p::{
     PeerId, Transport,
     core::{muxing::StreamMuxerBox, transport::Boxed},
@@ -16,6 +17,7 @@ use libp2p::{
 };
 use libp2p_websocket_websys as websys;
 use nimiq_time::{Sleep, sleep};
+use wasm_bindgen::JsValue;
 
 use super::webrtc;
 use crate::{
@@ -40,10 +42,11 @@ pub(super) fn base() -> Result<
     Ok(websys::Transport::default().map(|connection, _| Watched::new(connection)))
 }
 
-/// A page has WebSocket; WebRTC only its main thread.
+/// A page has WebSocket, unless somebody took it away; WebRTC only its main thread.
 pub(super) fn available() -> Transports {
+    let name = JsValue::from_str("WebSocket");
     Transports {
-        websocket: true,
+        websocket: Reflect::get(&js_sys::global(), &name).is_ok_and(|class| class.is_function()),
         webrtc: webrtc::browser::is_available(),
     }
 }
@@ -61,11 +64,19 @@ pub(super) fn swarm_config() -> swarm::Config {
     swarm::Config::with_executor(|connection| nimiq_utils::spawn(pace::paced(connection)))
 }
 
+/// The browser tells scripts no more than that a socket did not open, lest they find out what there is
+/// in the network of who looks at the page.
+#[derive(Debug, thiserror::Error)]
+#[error("the WebSocket did not open: nobody there, or somebody who does not speak it")]
+struct NotOpened;
+
 /// A socket that is polled again now and then while something waits for it. The connection type
 /// underneath wakes its reader for data only: when the socket fails to open, or the other side closes
 /// it, nobody is told, and a dead peer would look alive until the next ping.
 pub(super) struct Watched {
     inner: websys::Connection,
+    /// Whether anything has gone either way.
+    used: bool,
     recheck: Option<Pin<Box<Sleep>>>,
     closing: Option<Pin<Box<Sleep>>>,
 }
@@ -74,6 +85,7 @@ impl Watched {
     fn new(inner: websys::Connection) -> Self {
         Self {
             inner,
+            used: false,
             recheck: None,
             closing: None,
         }
@@ -94,6 +106,18 @@ impl Watched {
         }
         result
     }
+
+    /// Notes that it works. One that fails before it ever did has not been open.
+    fn note<T>(&mut self, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match result {
+            Poll::Ready(Ok(_)) => self.used = true,
+            Poll::Ready(Err(error)) if !self.used => {
+                return Poll::Ready(Err(io::Error::new(error.kind(), NotOpened)));
+            }
+            _ => {}
+        }
+        result
+    }
 }
 
 impl AsyncRead for Watched {
@@ -103,6 +127,7 @@ impl AsyncRead for Watched {
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.inner).poll_read(cx, buf);
+        let result = self.note(result);
         self.watch(cx, result)
     }
 }
@@ -114,6 +139,7 @@ impl AsyncWrite for Watched {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.inner).poll_write(cx, buf);
+        let result = self.note(result);
         self.watch(cx, result)
     }
 
