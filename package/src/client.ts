@@ -18,7 +18,7 @@ import type {
     Staker, SyncEvent, TransactionDetails, UnlistedEvent, Validator, WaitOptions,
 } from './types.js';
 import { VerificationWorker } from './verifier.js';
-import { checkLimits, invalid, show, startLimits, type Limits } from './wait.js';
+import { checkLimits, invalid, readOptions, show, startLimits, type Limits } from './wait.js';
 
 /** How long closing waits for the core to say goodbye to its peers. Milliseconds. */
 const CLOSE_TIMEOUT = 2_000;
@@ -60,7 +60,7 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
     /** Starts the client and its verification worker. Rejects with `PicoSyncError` on bad options. */
     static async create(options: ClientOptions = {}): Promise<PicoSyncClient> {
         // Checked by the core, which lists everything that is wrong at once; until then, anything is possible.
-        const signal = options?.signal;
+        const signal = options instanceof Object ? readOptions(options, ({ signal }) => signal) : undefined;
         const aborted = () => {
             if (signal?.aborted) throw new PicoSyncError('aborted', 'The signal was aborted before the client had started.', signal.reason);
         };
@@ -170,15 +170,15 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
      * Resolves when consensus is established; with `{ trust: 'verified' }`, once that holds too. Rejects with `timeout`
      * after `timeoutMs` (default: never), `aborted`, `closed` or `crashed`.
      */
-    ready(options: ReadyOptions = {}): Promise<ClientState> {
-        const { trust } = options;
+    async ready(options: ReadyOptions = {}): Promise<ClientState> {
+        const { trust, signal, timeoutMs } = readOptions(options, ({ trust, signal, timeoutMs }) => ({ trust, signal, timeoutMs }));
         if (trust !== undefined && trust !== 'optimistic' && trust !== 'verified') {
-            return Promise.reject(invalid(`trust: ${show(trust)} is neither 'optimistic' nor 'verified'`));
+            throw invalid(`trust: ${show(trust)} is neither 'optimistic' nor 'verified'`);
         }
-        const problem = checkLimits(options);
-        if (problem) return Promise.reject(problem);
+        const problem = checkLimits({ signal, timeoutMs });
+        if (problem) throw problem;
 
-        const limits = startLimits(options, (ms) => this.#notReady(ms));
+        const limits = startLimits({ signal, timeoutMs }, (ms) => this.#notReady(ms));
         let look = () => {};
         const reached = new Promise<ClientState>((resolve) => {
             look = () => {
@@ -272,11 +272,12 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
      * Resolves when a transaction is included or finalized, as `confirmations` says, or can't be any more: look at its
      * `state`. Rejects with `timeout` after `timeoutMs` (default: never), `aborted`, `closed` or `crashed`.
      */
-    waitForTransaction(hash: string, options: WaitOptions = {}): Promise<TransactionDetails> {
-        const problem = checkLimits(options);
-        if (problem) return Promise.reject(problem);
-        const read = this.#open((core) => core.waitForTransaction(hash, options.confirmations));
-        const limits = startLimits(options, (ms) => `Transaction ${hash} was not ${options.confirmations ?? 'included'} within ${ms} ms.`);
+    async waitForTransaction(hash: string, options: WaitOptions = {}): Promise<TransactionDetails> {
+        const { confirmations, signal, timeoutMs } = readOptions(options, ({ confirmations, signal, timeoutMs }) => ({ confirmations, signal, timeoutMs }));
+        const problem = checkLimits({ signal, timeoutMs });
+        if (problem) throw problem;
+        const read = this.#open((core) => core.waitForTransaction(hash, confirmations));
+        const limits = startLimits({ signal, timeoutMs }, (ms) => `Transaction ${hash} was not ${confirmations ?? 'included'} within ${ms} ms.`);
         // It has one, or an error.
         const found = read.next(limits).then((details) => details as TransactionDetails);
         return found.finally(() => read.free());

@@ -4,6 +4,9 @@ import type { ErrorCode } from './types.js';
 
 /** Every rejection and every thrown error of this package. */
 export class PicoSyncError extends Error {
+    /** Always `PicoSyncError`. */
+    // A field of each error: where a page has frozen what all errors inherit from, `name` can't be assigned to.
+    override readonly name: string = 'PicoSyncError';
     /** What went wrong, for code to act on; the message is for people. */
     readonly code: ErrorCode;
     /** What led to it, where there is something more to know. */
@@ -12,7 +15,6 @@ export class PicoSyncError extends Error {
     /** @internal */
     constructor(code: ErrorCode, message: string, cause?: unknown) {
         super(message);
-        this.name = 'PicoSyncError';
         this.code = code;
         if (cause !== undefined) this.cause = cause;
     }
@@ -39,5 +41,10 @@ export function toPicoSyncError(thrown: unknown, otherwise: ErrorCode): PicoSync
 /** The shortest useful text for something thrown. */
 export function describe(thrown: unknown): string {
     if (thrown instanceof Error) return thrown.message || thrown.name;
-    return String(thrown);
+    try {
+        return String(thrown);
+    } catch {
+        // Whatever it is, it has no text.
+        return 'something that has no text';
+    }
 }

@@ -141,13 +141,15 @@ export class Instance {
     /** What the glue sees in place of the page's globals: the same, but remembering what is open. */
     #globals(): Record<string, unknown> {
         const overrides = this.#overrides();
-        const overlay = new Proxy(globalThis, {
-            get: (target, name) => {
+        // Of the same kind as the real one, but not the real one itself: of what a page has frozen there, a proxy may show nothing else.
+        const overlay = new Proxy(Object.create(Object.getPrototypeOf(globalThis)) as object, {
+            get: (_, name) => {
                 if (typeof name === 'string' && Object.hasOwn(overrides, name)) return overrides[name];
-                const value: unknown = Reflect.get(target, name, target);
+                const value: unknown = Reflect.get(globalThis, name);
                 // The browser's own methods insist on their real `this`; classes have a prototype and don't.
-                return typeof value === 'function' && value.prototype === undefined ? value.bind(target) : value;
+                return typeof value === 'function' && value.prototype === undefined ? value.bind(globalThis) : value;
             },
+            has: (_, name) => Reflect.has(globalThis, name),
         });
         return {
             ...overrides,

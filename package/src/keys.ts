@@ -18,14 +18,14 @@ export type BuiltInKey = { bytes?: Uint8Array; problem?: string };
  * no sense are left to the core to refuse.
  */
 export async function builtInKey(options: { network?: unknown; verifyingKey?: unknown } | undefined): Promise<BuiltInKey> {
-    const network = String(options?.network ?? 'main-albatross');
-    if ((options?.verifyingKey ?? undefined) !== undefined || !Object.hasOwn(keys, network)) return {};
     try {
+        const network = String(options?.network ?? 'main-albatross');
+        if ((options?.verifyingKey ?? undefined) !== undefined || !Object.hasOwn(keys, network)) return {};
         const loading = (keys as Record<string, () => Promise<{ default: string }>>)[network]?.();
         if (!loading) return {};
         const { default: base64 } = await within(LOAD_TIMEOUT, loading, () => {});
         return { bytes: bytesOf(base64) };
     } catch (error) {
-        return { problem: `the verifying key of ${network} could not be loaded: ${describe(error)}` };
+        return { problem: `the verifying key of the network could not be loaded: ${describe(error)}` };
     }
 }

@@ -7,7 +7,7 @@
 import type { RecordName, Saved, Stored } from './core.js';
 import { PicoSyncError, describe } from './error.js';
 import type { Network, UnlistedEvent } from './types.js';
-import { within } from './wait.js';
+import { invalid, show, within } from './wait.js';
 
 /** Its name, which nobody else at this origin should use. */
 const DATABASE = 'pico-sync';
@@ -36,7 +36,7 @@ interface Entry {
 
 /** The records of one client. */
 export class ClientStorage {
-    readonly #network: string;
+    #network = '';
     readonly #writing = new Set<Promise<void>>();
     readonly #notices: Notice[] = [];
     #report: ((notice: Notice) => void) | undefined;
@@ -44,21 +44,18 @@ export class ClientStorage {
     #releaseIdentity: (() => void) | undefined;
     #stored: Stored = {};
 
-    private constructor(network: string) {
-        this.#network = network;
-    }
-
     /**
      * Opens the storage that `options` ask for and reads what is in it. Never rejects: what goes wrong is a notice, and
      * the storage is empty. Options that make no sense are left to the core to refuse.
      */
     static async open(options: { network?: unknown; storage?: unknown } | undefined): Promise<ClientStorage> {
-        const network = options?.network ?? 'main-albatross';
-        const storage = new ClientStorage(String(network));
-        const kind = options?.storage ?? undefined;
-        const wanted = kind === 'indexeddb' || (kind === undefined && typeof indexedDB !== 'undefined');
-        if (!wanted || !NETWORKS.includes(storage.#network)) return storage;
+        const storage = new ClientStorage();
         try {
+            storage.#network = String(options?.network ?? 'main-albatross');
+            const kind = options?.storage ?? undefined;
+            // Some browsers don't even let a page look whether there is one.
+            const wanted = kind === 'indexeddb' || (kind === undefined && databases() !== undefined);
+            if (!wanted || !NETWORKS.includes(storage.#network)) return storage;
             // Late or never: either way the client goes on without.
             await within(OPEN_TIMEOUT, storage.#open(), () => storage.#abandon());
         } catch (error) {
@@ -126,11 +123,11 @@ export class ClientStorage {
 
     /** Forgets everything of a network. */
     static async clear(network: Network): Promise<void> {
-        if (!NETWORKS.includes(network)) throw new PicoSyncError('invalid-options', `network: '${network}' is not one of ${NETWORKS.join(', ')}`);
-        // Without a database there is nothing to forget.
-        if (typeof indexedDB === 'undefined') return;
+        if (!NETWORKS.includes(network)) throw invalid(`network: ${show(network)} is not one of ${NETWORKS.join(', ')}`);
         let database: IDBDatabase | undefined;
         try {
+            // Without a database there is nothing to forget.
+            if (!databases()) return;
             const clearing = (async () => {
                 database = await openDatabase();
                 await transaction(database, 'readwrite', (store) => store.delete(allOf(network)));
@@ -210,9 +207,16 @@ function allOf(network: string): IDBKeyRange {
     return IDBKeyRange.bound([network], [network, []]);
 }
 
+/** The browser's databases: not every context has any. Throws where a page may not ask for them. */
+function databases(): IDBFactory | undefined {
+    return (typeof indexedDB === 'undefined' ? undefined : indexedDB) ?? undefined;
+}
+
 function openDatabase(): Promise<IDBDatabase> {
     return new Promise((resolve, reject) => {
-        const opening = indexedDB.open(DATABASE, VERSION);
+        const factory = databases();
+        if (!factory) throw new Error('there is no IndexedDB here');
+        const opening = factory.open(DATABASE, VERSION);
         opening.onupgradeneeded = () => opening.result.createObjectStore(STORE, { keyPath: ['network', 'record'] });
         opening.onsuccess = () => resolve(opening.result);
         opening.onerror = () => reject(opening.error ?? new Error('it can\'t be opened'));
@@ -233,14 +237,14 @@ function transaction(database: IDBDatabase, mode: IDBTransactionMode, work: (sto
 
 /** Takes the identity for as long as nobody calls the function that comes back; `undefined` if it is taken. */
 function lockIdentity(network: string): Promise<(() => void) | undefined> {
-    // Only secure contexts have locks. Without, no two tabs could tell that they use the same.
-    const locks = typeof navigator === 'undefined' ? undefined : navigator.locks;
-    if (!locks) return Promise.resolve(undefined);
-    return new Promise((resolve) => {
+    return new Promise<(() => void) | undefined>((resolve, reject) => {
+        // Only secure contexts have locks. Without, no two tabs could tell that they use the same.
+        const locks = typeof navigator === 'undefined' ? undefined : navigator.locks;
+        if (!locks) return resolve(undefined);
         const held = locks.request(`${DATABASE}/${network}/identity`, { ifAvailable: true }, (lock) =>
             lock ? new Promise<void>((release) => resolve(release)) : resolve(undefined),
         );
+        held.catch(reject);
         // Not permitted here: then there is none to be had.
-        held.catch(() => resolve(undefined));
-    });
+    }).catch(() => undefined);
 }

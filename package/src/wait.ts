@@ -1,6 +1,6 @@
 // How long somebody is willing to wait: a caller, until a signal is aborted or a time is up; or the package itself.
 
-import { PicoSyncError } from './error.js';
+import { PicoSyncError, describe } from './error.js';
 
 /** The longest a timer of the platform can run. Milliseconds. */
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
@@ -17,6 +17,16 @@ export interface Limits {
     readonly over: Promise<never>;
     /** Takes back the timer and the listener. */
     clear(): void;
+}
+
+/** What `read` takes from the options of a call, each property once. Throws `invalid-options` if they are none, or can't be read. */
+export function readOptions<Options extends object, T>(options: Options, read: (options: Options) => T): T {
+    if (typeof options !== 'object' || options === null) throw invalid(`options: ${show(options)} is not an object`);
+    try {
+        return read(options);
+    } catch (error) {
+        throw new PicoSyncError('invalid-options', `options: reading them failed: ${describe(error)}`, error);
+    }
 }
 
 /** What is wrong with the limits, or that they are exceeded already: no reason to begin. */
@@ -74,11 +84,18 @@ export function invalid(message: string): PicoSyncError {
 
 /** An argument in an error message. */
 export function show(value: unknown): string {
-    return typeof value === 'string' ? `'${value}'` : String(value);
+    if (typeof value === 'string') return `'${value}'`;
+    // What an object says of itself is its own affair, and may be nothing, or an error.
+    return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
 
 /** By its shape: a page may have signals of another realm, or of a polyfill. */
 function isSignal(value: unknown): value is AbortSignal {
-    const signal = value as Partial<AbortSignal> | null;
-    return typeof signal?.aborted === 'boolean' && typeof signal.addEventListener === 'function';
+    try {
+        const signal = value as Partial<AbortSignal> | null;
+        return typeof signal?.aborted === 'boolean' && typeof signal.addEventListener === 'function';
+    } catch {
+        // No signal refuses to be looked at.
+        return false;
+    }
 }
