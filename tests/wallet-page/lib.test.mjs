@@ -155,6 +155,11 @@ describe('errors', () => {
         assert.equal(new Set(said).size, codes.length);
     });
 
+    test('a client that was never made has not asked the network', () => {
+        assert.match(errors.whyNoClient(thrown('not-found', 'core_bg.wasm answered a page')), /could not be loaded/);
+        assert.equal(errors.whyNoClient(thrown('no-peers', '')), errors.inWords(thrown('no-peers', '')));
+    });
+
     test('where the package says more, that is said', () => {
         assert.equal(errors.inWords(thrown('invalid-options', 'Word 2 of the mnemonic is unknown.')), 'Word 2 of the mnemonic is unknown.');
         assert.match(errors.inWords(thrown('no-peers', 'swarm: dial error')), /No peer/);

@@ -2,7 +2,7 @@
 
 import { route } from './router.js';
 import { applyUpdate, updateReady } from './updates.js';
-import { inWords, isClientError } from '../lib/errors.js';
+import { isClientError, whyNoClient } from '../lib/errors.js';
 import { duration } from '../lib/format.js';
 import { online } from '../lib/online.js';
 import { clientState, connect, failure, lastOptions, session } from '../state/connection.js';
@@ -45,7 +45,7 @@ export function Banners() {
                         </Button>
                     }
                 >
-                    {inWords(failure.value)} {unfit && <a href="#/network">Change the connection</a>}
+                    {whyNoClient(failure.value)} {unfit && <a href="#/network">Change the connection</a>}
                 </Notice>
             ) : state?.consensus === 'closed' ? (
                 <Notice

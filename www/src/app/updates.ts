@@ -12,8 +12,9 @@ let waiting: ServiceWorker | undefined;
 
 /** Installs the service worker, where there can be one. It fetches all files of the page: call it once nothing waits for the network. */
 export async function keepForOffline(): Promise<void> {
-    if (!('serviceWorker' in navigator) || !import.meta.env.PROD) return;
-    const container = navigator.serviceWorker;
+    // Not on pages that aren't served securely, and not in every private window.
+    const container: ServiceWorkerContainer | undefined = navigator.serviceWorker;
+    if (!container || !import.meta.env.PROD) return;
     // The first worker of a page takes over without a word: the page is of its version. When another one does, by this page's
     // wish or another tab's, what this page is made of is no longer kept.
     let controlled = container.controller !== null;

@@ -20,6 +20,9 @@ const WORDS: Record<ErrorCode, string> = {
 /** Codes whose messages say more than the words above, in a sentence that people can read. */
 const OWN_MESSAGE = new Set<ErrorCode>(['invalid-options', 'invalid-transaction', 'unsupported']);
 
+/** Also behind a portal, which answers everything with its own page. */
+const NOT_LOADED = 'A part of this page could not be loaded. Check your connection, and try again.';
+
 /** Known by its name: the class itself comes with the package, which is loaded late. */
 export function isClientError(error: unknown): error is PicoSyncError {
     return error instanceof Error && error.name === 'PicoSyncError' && 'code' in error;
@@ -33,6 +36,11 @@ export function inWords(error: unknown): string {
     }
     // Errors of this page's own have messages for people.
     if (error instanceof Error && /^(VaultError|StorageError|OutdatedError|PaymentError|DevnetError)$/.test(error.name)) return error.message;
-    if (error instanceof TypeError && /fetch|import|load/i.test(error.message)) return 'A part of this page could not be loaded. Check your connection, and try again.';
+    if (error instanceof TypeError && /fetch|import|load/i.test(error.message)) return NOT_LOADED;
     return `Something unexpected happened: ${error instanceof Error ? error.message || error.name : String(error)}`;
+}
+
+/** Why there is no client, as a sentence. It has asked nobody yet: what it did not find is a file of its own. */
+export function whyNoClient(error: unknown): string {
+    return isClientError(error) && error.code === 'not-found' ? NOT_LOADED : inWords(error);
 }

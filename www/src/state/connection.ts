@@ -29,7 +29,7 @@ export interface Wishes {
 /** `undefined` until it is known whether there is one; `null` where there is none. */
 export const devnet = signal<Devnet | null | undefined>(undefined);
 /** Kept in this browser. */
-export const wishes = signal<Wishes | undefined>(recall('connection'));
+export const wishes = signal<Wishes | undefined>(wishesIn(recall('connection')));
 /** The network that accounts and payments are of. */
 export const network = computed<Network>(() => wishes.value?.network ?? devnet.value?.network ?? 'main-albatross');
 /** The devnet beside this page, while that is the network. */
@@ -161,9 +161,20 @@ async function loadDevnet(): Promise<Devnet | null> {
         return recall<Devnet>('devnet') ?? null;
     }
     const there = response.ok && response.headers.get('content-type')?.startsWith('application/json');
-    const found = there ? ((await response.json()) as Devnet) : undefined;
+    let found: Devnet | undefined;
+    try {
+        found = there ? ((await response.json()) as Devnet) : undefined;
+    } catch (error) {
+        console.info('what is said of a devnet can’t be read, so there is none:', error);
+    }
     remember('devnet', found);
     return found ?? null;
+}
+
+/** What was kept, if it is what this version keeps. Whether a client can be made with it is the client's to say. */
+function wishesIn(kept: Partial<Wishes> | undefined): Wishes | undefined {
+    const { network, mode, peers } = kept ?? {};
+    return network && mode && Array.isArray(peers) ? { network, mode, peers } : undefined;
 }
 
 /** Nothing secret is kept this way. Browsers that keep nothing for this page are no reason to fail. */
