@@ -129,7 +129,12 @@ impl Pool {
         let free = limits::MAX_POOL_DIALS
             .saturating_sub(hopeful)
             .min(limits::MAX_POOL_DIALS_AND_SLOW.saturating_sub(view.dials.len()));
-        let wanted = self.desired.saturating_sub(view.useful + hopeful).min(free);
+        // With nobody to speak to, each that hangs is a reason to try more of them at once.
+        let at_once = match view.useful {
+            0 => self.desired.max(view.dials.len() - hopeful),
+            _ => self.desired,
+        };
+        let wanted = at_once.saturating_sub(view.useful + hopeful).min(free);
         let mut plan = Plan::default();
         if view.useful < self.desired {
             plan.again_at = slow_at.filter(|at| now < *at).min();
@@ -193,7 +198,7 @@ impl Pool {
     }
 
     /// The candidates of each peer together, so that nobody is dialled the sooner for having many
-    /// addresses. In random order, but those addresses first that have failed least.
+    /// addresses. In random order, but those first that have failed least, peers and addresses.
     fn by_peer(&self, candidates: Vec<Candidate>, rng: &mut impl Rng) -> Vec<Vec<Candidate>> {
         let mut peers: Vec<Vec<Candidate>> = Vec::new();
         let mut places: HashMap<PeerId, usize> = HashMap::new();
@@ -211,6 +216,11 @@ impl Pool {
             addresses.sort_by_key(|candidate| self.failures(&candidate.address));
         }
         peers.shuffle(rng);
+        let best = |addresses: &Vec<Candidate>| {
+            let best = addresses.first();
+            best.map_or(0, |candidate| self.failures(&candidate.address))
+        };
+        peers.sort_by_key(best);
         peers
     }
 

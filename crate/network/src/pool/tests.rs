@@ -151,6 +151,14 @@ fn dials_that_hang_do_not_keep_others_from_being_tried() {
     let second = plan(&mut pool, &view(&[now, later]), later);
     assert!(second.dial.is_empty());
     assert_eq!(second.again_at, Some(later + limits::SLOW_DIAL));
+    // One after the other would take too long.
+    let hanging = [now; 3];
+    assert_eq!(plan(&mut pool, &view(&hanging), later).dial.len(), 3);
+    let company = View {
+        useful: 1,
+        ..view(&hanging)
+    };
+    assert!(plan(&mut pool, &company, later).dial.is_empty());
     // There is an end to it, and room for dials that somebody asks for.
     let most = limits::MAX_POOL_DIALS_AND_SLOW;
     assert!(most < limits::MAX_PENDING_OUTGOING.try_into().unwrap());
@@ -169,6 +177,21 @@ fn dials_that_hang_do_not_keep_others_from_being_tried() {
     };
     let nothing = plan(&mut pool, &enough, now);
     assert!(nothing.dial.is_empty() && nothing.again_at.is_none());
+}
+
+#[test]
+fn who_has_not_failed_comes_before_who_has() {
+    let (all, now) = (seeds(8), Instant::now());
+    let mut pool = Pool::new(1, &all);
+    for gone in &all[..7] {
+        pool.failed(gone, now, &mut rand::rng());
+    }
+    // Long after their pauses.
+    let later = now + limits::BACKOFF_MAX;
+    assert_eq!(
+        plan(&mut pool, &View::default(), later).dial,
+        [Candidate::new(&all[7])]
+    );
 }
 
 #[test]
