@@ -12,5 +12,7 @@ export const hasFaucet = computed(() => ownDevnet.value?.faucet !== undefined);
 export async function getTestNim(address: string): Promise<string> {
     const faucet = devnet.peek()?.faucet;
     if (!faucet) throw new DevnetError('There is no test money on this network.');
-    return ((await askDevnet(faucet, 'POST', { address })) as { hash: string }).hash;
+    const { hash } = (await askDevnet(faucet, 'POST', { address })) as { hash?: string };
+    if (!hash) throw new DevnetError('The devnet names no payment.');
+    return hash;
 }

@@ -118,25 +118,14 @@ async fn who_names_first_does_not_go_first_for_ever() {
     let network = MemoryNetwork::new();
     let mut engine = Engine::start(&network, light());
     for id in 1..=6 {
-        let liar = Peer::scripted(id, &chain(), HEIGHT, move |question, reply| {
-            let at_once = Duration::from_millis(1);
-            match (question, reply) {
-                (Question::MacroChain(_), _) => (
-                    at_once,
-                    Reply::MacroChain(Ok(MacroChain {
-                        epochs: vec![Blake2bHash([id as u8; 32])],
-                        checkpoint: None,
-                    })),
-                ),
-                (Question::Block(request), Reply::Block(Err(_)))
-                    if request.hash == Blake2bHash([id as u8; 32]) =>
-                {
-                    (at_once, Reply::Never)
+        network.join(&inventor(id, |invented, question, reply| {
+            match (question, &reply) {
+                (Question::Block(request), Reply::Block(Err(_))) if request.hash == *invented => {
+                    Reply::Never
                 }
-                (_, reply) => (at_once, reply),
+                _ => reply,
             }
-        });
-        network.join(&liar);
+        }));
     }
     for peer in honest(11..=13) {
         network.join(&peer);
@@ -308,6 +297,25 @@ async fn blocks_that_are_larger_than_any() {
     }
 }
 
+/// A peer that answers at once, and names an election block that nobody has, another one than any other
+/// peer of this kind. Beyond that, `change` says what it makes of its answers.
+fn inventor(
+    id: u32,
+    change: impl Fn(&Blake2bHash, &Question, Reply) -> Reply + Send + Sync + 'static,
+) -> Arc<Peer> {
+    let invented = Blake2bHash([id as u8; 32]);
+    Peer::scripted(id, &chain(), HEIGHT, move |question, reply| {
+        let reply = match question {
+            Question::MacroChain(_) => Reply::MacroChain(Ok(MacroChain {
+                epochs: vec![invented.clone()],
+                checkpoint: None,
+            })),
+            _ => change(&invented, question, reply),
+        };
+        (Duration::from_millis(1), reply)
+    })
+}
+
 /// A peer that names `block` as its last election block, and delivers it so changed.
 fn usurper(block: Block, change: fn(Block) -> Block) -> Arc<Peer> {
     let hash = block.hash();
@@ -352,24 +360,7 @@ async fn who_is_asked_too_much_is_no_liar() {
     let network = MemoryNetwork::new();
     let mut engine = Engine::start(&network, light());
     for id in 1..=40 {
-        network.join(&Peer::scripted(
-            id,
-            &chain(),
-            HEIGHT,
-            move |question, reply| {
-                let at_once = Duration::from_millis(1);
-                match (question, reply) {
-                    (Question::MacroChain(_), _) => (
-                        at_once,
-                        Reply::MacroChain(Ok(MacroChain {
-                            epochs: vec![Blake2bHash([id as u8; 32])],
-                            checkpoint: None,
-                        })),
-                    ),
-                    (_, reply) => (at_once, reply),
-                }
-            },
-        ));
+        network.join(&inventor(id, |_, _, reply| reply));
     }
     let honest: Vec<_> = (51..=53).map(|id| counting(id, &chain(), 20)).collect();
     for peer in &honest {
