@@ -213,12 +213,12 @@ impl Gateway {
         self.addresses.clone()
     }
 
-    /// Whether an upstream is connected.
+    /// Whether an upstream is connected that offers what clients need.
     pub fn is_serving(&self) -> bool {
         *self.upstreams.serving.borrow()
     }
 
-    /// Waits until an upstream is connected.
+    /// Waits until [`is_serving`](Self::is_serving).
     pub async fn ready(&self) {
         let mut serving = self.upstreams.serving.subscribe();
         // An error would mean that the sender is gone, but we hold it.
@@ -233,7 +233,8 @@ impl Gateway {
             dropped: self.network.offenders(),
             ..ClientStats::default()
         };
-        for peer in self.network.peers() {
+        let peers = self.network.peers();
+        for peer in &peers {
             match peer.transport {
                 _ if peer.dialled => {}
                 Transport::WebSocket => clients.websocket += 1,
@@ -251,7 +252,8 @@ impl Gateway {
         };
         GatewayStats {
             uptime: self.started.elapsed(),
-            upstreams: self.upstreams.stats(&self.network),
+            serving: self.is_serving(),
+            upstreams: self.upstreams.stats(&peers),
             clients,
             requests: types::ALL.iter().enumerate().map(request).collect(),
             queued: counters.queued.get(),

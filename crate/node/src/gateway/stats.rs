@@ -15,6 +15,8 @@ use super::types;
 pub struct GatewayStats {
     /// Time since the start.
     pub uptime: Duration,
+    /// Whether an upstream is connected that offers what clients need.
+    pub serving: bool,
     /// The upstreams, in the order of the configuration.
     pub upstreams: Vec<UpstreamStats>,
     /// Clients.

@@ -9,11 +9,11 @@ use std::{
 use futures::StreamExt;
 use nimiq_network_interface::network::{Network as _, NetworkEvent};
 use parking_lot::Mutex;
-use pico_network::{Multiaddr, Network, PeerId, Services};
+use pico_network::{Multiaddr, Network, PeerId, PeerStatus, Services};
 use rand::RngExt;
 use tokio::sync::watch;
 
-use super::{heads::Suspects, limits, stats::UpstreamStats};
+use super::{heads::Suspects, limits, stats::UpstreamStats, without_peer};
 
 /// What was counted of the requests to one peer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,12 +32,26 @@ struct Entry {
     failures: u64,
 }
 
+impl Entry {
+    /// Its connection. By the address too, for a peer has joined a moment before its dial returns; but
+    /// not only, for the same node may be reached at the address of another entry.
+    fn find<'a>(&self, peers: &'a [PeerStatus]) -> Option<&'a PeerStatus> {
+        let known = |status: &&PeerStatus| Some(status.peer_id) == self.peer;
+        let address = without_peer(&self.address);
+        let there = |status: &&PeerStatus| status.dialled && status.address == address;
+        peers
+            .iter()
+            .find(known)
+            .or_else(|| peers.iter().find(there))
+    }
+}
+
 /// What is known of the upstreams.
 #[derive(Debug)]
 pub(super) struct Upstreams {
     entries: Mutex<Vec<Entry>>,
     tallies: Mutex<HashMap<PeerId, Tally>>,
-    /// Whether one of them is connected.
+    /// Whether one of them is connected that offers what clients need.
     pub(super) serving: watch::Sender<bool>,
     /// Those that are.
     pub(super) connected: watch::Sender<Vec<PeerId>>,
@@ -69,20 +83,20 @@ impl Upstreams {
         }
     }
 
-    pub(super) fn stats(&self, network: &Network) -> Vec<UpstreamStats> {
+    /// What is known of each, where these peers are connected.
+    pub(super) fn stats(&self, peers: &[PeerStatus]) -> Vec<UpstreamStats> {
         let tallies = self.tallies.lock();
         let stats = |entry: &Entry| {
-            let status = entry.peer.and_then(|peer| network.peer(&peer));
-            let tally = entry.peer.and_then(|peer| tallies.get(&peer).copied());
+            let status = entry.find(peers);
+            let peer = status.map(|status| status.peer_id).or(entry.peer);
+            let tally = peer.and_then(|peer| tallies.get(&peer).copied());
             let tally = tally.unwrap_or_default();
             UpstreamStats {
                 address: entry.address.clone(),
-                peer: entry.peer,
+                peer,
                 connected: status.is_some(),
                 suspect: tally.suspect,
-                services: status
-                    .as_ref()
-                    .map_or(Services::empty(), |status| status.services),
+                services: status.map_or(Services::empty(), |status| status.services),
                 failures: entry.failures,
                 requests: tally.requests,
                 errors: tally.errors,
@@ -181,8 +195,56 @@ async fn until_gone(network: &Network, peer: PeerId) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use nimiq_network_interface::Protocol;
+    use pico_network::Transport;
+
+    fn connected(address: &Multiaddr) -> PeerStatus {
+        PeerStatus {
+            peer_id: PeerId::random(),
+            address: address.clone(),
+            transport: Transport::WebSocket,
+            dialled: true,
+            rtt: None,
+            services: Services::ACCOUNTS_PROOF,
+        }
+    }
+
+    #[test]
+    fn who_has_joined_counts_before_its_dial_returns_and_at_whatever_address() {
+        let addresses: Vec<Multiaddr> =
+            ["/dns4/one.example/tcp/8443/ws", "/ip4/192.0.2.7/tcp/1/ws"]
+                .map(|address| address.parse().unwrap())
+                .into();
+        let named = addresses[1].clone().with(Protocol::P2p(PeerId::random()));
+        let upstreams = Upstreams::new(&[addresses[0].clone(), named]);
+        let shown = |peers: &[PeerStatus]| -> Vec<(bool, Option<PeerId>)> {
+            let stats = upstreams.stats(peers);
+            stats.iter().map(|one| (one.connected, one.peer)).collect()
+        };
+        assert_eq!(shown(&[]), [(false, None); 2]);
+
+        let [one, other] = [0, 1].map(|index| connected(&addresses[index]));
+        let both = [one.clone(), other.clone()];
+        let expected = [(true, Some(one.peer_id)), (true, Some(other.peer_id))];
+        assert_eq!(shown(&both), expected);
+        // A client that comes from there is none of them.
+        let mut client = other;
+        client.dialled = false;
+        assert_eq!(shown(&[client]), [(false, None); 2]);
+
+        // Both addresses are those of one node.
+        upstreams.found(0, one.peer_id);
+        upstreams.found(1, one.peer_id);
+        assert_eq!(shown(&both[..1]), [(true, Some(one.peer_id)); 2]);
+        // Gone, and back with another identity.
+        assert_eq!(shown(&[]), [(false, Some(one.peer_id)); 2]);
+        let again = connected(&addresses[0]);
+        let expected = [(true, Some(again.peer_id)), (false, Some(one.peer_id))];
+        assert_eq!(shown(&[again]), expected);
+    }
 
     #[test]
     fn pauses_grow_and_end_somewhere() {

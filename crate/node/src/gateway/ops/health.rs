@@ -6,6 +6,9 @@ use serde::Serialize;
 use super::http::Page;
 use crate::gateway::GatewayStats;
 
+/// The status of a gateway that can serve clients.
+const OK: &str = "ok";
+
 /// What there is to know of a gateway's health.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -59,9 +62,13 @@ impl Health {
             failures: upstream.failures,
         });
         let upstreams: Vec<Upstream> = upstreams.collect();
-        let serving = upstreams.iter().any(|upstream| upstream.connected);
+        let connected = upstreams.iter().any(|upstream| upstream.connected);
         Self {
-            status: if serving { "ok" } else { "no upstream" },
+            status: match (stats.serving, connected) {
+                (true, _) => OK,
+                (false, true) => "no upstream serves accounts",
+                (false, false) => "no upstream",
+            },
             network: network.to_owned(),
             peer_id: peer_id.to_string(),
             addresses: addresses.iter().map(ToString::to_string).collect(),
@@ -76,11 +83,10 @@ impl Health {
     }
 }
 
-/// The page: 200 if an upstream is connected, else 503.
+/// The page: 200 if clients can be served, else 503.
 pub fn health(health: &Health) -> Page {
-    let serving = health.upstreams.iter().any(|upstream| upstream.connected);
     Page {
-        status: if serving { 200 } else { 503 },
+        status: if health.status == OK { 200 } else { 503 },
         content_type: "application/json",
         // Text and numbers always have a form in JSON.
         body: serde_json::to_string(health).unwrap_or_default() + "\n",
