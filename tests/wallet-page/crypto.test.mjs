@@ -43,7 +43,8 @@ test('a round trip gives back the same, of any length', async () => {
         const plain = bytes(length);
         const about = { id: 'a', kind: 'key', salt: bytes(16) };
         const sealed = await crypto.seal(key, plain, about);
-        assert.notDeepEqual(sealed.data.slice(0, length), length ? plain : undefined);
+        // Of a byte or two, what comes out may be what went in, by chance.
+        if (length >= 16) assert.notDeepEqual(sealed.data.slice(0, length), plain);
         assert.deepEqual(await crypto.unseal(key, sealed, about), plain);
     }
     // No two are alike.
