@@ -13,8 +13,8 @@ import { playground } from '../../scripts/lib/playground.mjs';
 import { serve } from '../../scripts/serve.mjs';
 import { Feed, devnet, scope } from './harness.mjs';
 
-/** How long anything may take, on however slow a machine. */
-export const WAIT = { timeout: 60_000 };
+/** How long anything may take, on however slow a machine. What takes longest, to become final, takes 16 s where nothing else runs. */
+export const WAIT = { timeout: 120_000 };
 
 /** The screens that people have. */
 export const SCREENS = {

@@ -27,6 +27,14 @@ function pair() {
     return { ours: wallet.KeyPair.fromPrivateKey(key), theirs: nimiq.KeyPair.derive(new nimiq.PrivateKey(key)) };
 }
 
+/** Text of characters that this Node has heard of. It would not normalise those of a later Unicode, as the wallet does. */
+function knownText(maxBytes) {
+    for (;;) {
+        const text = generator.text(maxBytes);
+        if (!/\p{Cn}/u.test(text)) return text;
+    }
+}
+
 describe('as @nimiq/core', () => {
     for (const words of [12, 15, 18, 21, 24]) {
         test(`mnemonics of ${words} words, their seeds and keys`, () => {
@@ -38,7 +46,7 @@ describe('as @nimiq/core', () => {
                 const ours = wallet.Mnemonic.parse(shown);
                 assert.deepEqual(ours.words, theirs);
 
-                const password = generator.pick(['', generator.text(40)]);
+                const password = generator.pick(['', knownText(40)]);
                 // They leave it to the caller to normalise, as BIP-39 demands.
                 const normalised = password.normalize('NFKD');
                 assert.equal(hex(ours.toSeed(password)), hex(nimiq.MnemonicUtils.mnemonicToSeed(theirs, normalised)));
