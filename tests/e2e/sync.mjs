@@ -9,6 +9,9 @@ import { assertSeamless, browserAndServer, createClient, devnet, is, liveHeads, 
 const BATCH = 32;
 const EPOCH = 4 * BATCH;
 const GENESIS = 200;
+/** Of nodes that are quick, and what an epoch of theirs takes. Milliseconds. */
+const BLOCK_TIME = 500;
+const EPOCH_MS = EPOCH * BLOCK_TIME;
 
 export const following = (way) => describe(`a page and three honest nodes, ${way.name}`, () => {
     const shared = stage({ epochs: 3 }, way);
@@ -103,14 +106,14 @@ export const following = (way) => describe(`a page and three honest nodes, ${way
 export const crossing = (way) => describe(`a page and nodes that are quick, ${way.name}`, () => {
     test('crosses checkpoints and an election block live, without a fallback', async (t) => {
         const shared = await browserAndServer(t);
-        const net = await devnet(t, { epochs: 3, blockTime: 500 });
+        const net = await devnet(t, { epochs: 3, blockTime: BLOCK_TIME });
         const page = await openBlank(t, shared);
         const { options } = await way.reach(t, net);
         const client = await createClient(page, { network: net.network, ...options });
         await client.until(is('consensus', { state: 'established' }), 'consensus');
         const from = client.events.length;
         const crossed = (election) => client.events.slice(from).filter(is('macro-block', { election }));
-        await client.until(() => crossed(true).length > 0 && crossed(false).length > 0, 'a checkpoint and an election block', 120_000);
+        await client.until(() => crossed(true).length > 0 && crossed(false).length > 0, 'a checkpoint and an election block', 5 * EPOCH_MS);
         const [election] = crossed(true);
         assert.equal((election.blockNumber - GENESIS) % EPOCH, 0);
         await client.until((event) => event.type === 'head' && event.blockNumber >= election.blockNumber + 5, 'heads of the new epoch');

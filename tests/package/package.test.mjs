@@ -96,7 +96,7 @@ describe('options', () => {
     });
 });
 
-describe('a client', { timeout: 120_000 }, () => {
+describe('a client', { timeout: 300_000 }, () => {
     test('starts, tells its state, and leaves nothing behind', async () => {
         const result = await inPage(async () => {
             const client = await api.PicoSyncClient.create({ network: 'unit-albatross', peers: [] });
@@ -265,7 +265,7 @@ describe('a client', { timeout: 120_000 }, () => {
     });
 });
 
-describe('a crash', { timeout: 60_000 }, () => {
+describe('a crash', { timeout: 300_000 }, () => {
     test('ends everything of its client, and nothing else', async () => {
         const peer = await muteServer();
         try {
@@ -337,7 +337,7 @@ describe('a crash', { timeout: 60_000 }, () => {
     });
 });
 
-describe('the verification worker', { timeout: 60_000 }, () => {
+describe('the verification worker', { timeout: 300_000 }, () => {
     const missing = (kind) => (path, body) => {
         if (path === '/dist/worker.js') throw Object.assign(new Error(kind), { code: 'ENOENT' });
         return body;
@@ -398,7 +398,7 @@ describe('the verification worker', { timeout: 60_000 }, () => {
     });
 });
 
-describe('loading', { timeout: 60_000 }, () => {
+describe('loading', { timeout: 300_000 }, () => {
     test('works when the server calls wasm something else', async () => {
         const { page, close } = await openPage(browser);
         try {

@@ -48,7 +48,7 @@ async function onPage(before, work) {
 
 const nothing = () => {};
 
-describe('a page', { timeout: 120_000 }, () => {
+describe('a page', { timeout: 300_000 }, () => {
     /** It starts, its errors are what they should be, and it ends. */
     const lives = async () => {
         const { client, end } = await start();
@@ -93,7 +93,7 @@ describe('a page', { timeout: 120_000 }, () => {
     });
 });
 
-describe('storage', { timeout: 60_000 }, () => {
+describe('storage', { timeout: 300_000 }, () => {
     test('that a page may not even ask for is told, and done without', async () => {
         const denied = () =>
             Object.defineProperty(globalThis, 'indexedDB', {
@@ -127,7 +127,7 @@ describe('storage', { timeout: 60_000 }, () => {
     });
 });
 
-describe('nonsense', { timeout: 60_000 }, () => {
+describe('nonsense', { timeout: 300_000 }, () => {
     test('given to a call is its error, and of the one type', async () => {
         const results = await onPage(nothing, async () => {
             const { client, end } = await start();

@@ -53,7 +53,7 @@ function everything(page) {
     });
 }
 
-describe('the vault', { timeout: 120_000 }, () => {
+describe('the vault', { timeout: 300_000 }, () => {
     test('keeps words and keys encrypted, and nothing of them elsewhere', async (t) => {
         const page = await withAccount(t);
         const { words, address } = page.made;

@@ -48,7 +48,7 @@ async function opened(options) {
     return { ...site, requested };
 }
 
-describe('in a page', { timeout: 60_000 }, () => {
+describe('in a page', { timeout: 300_000 }, () => {
     test('the wallet is what one import brings, and nothing of the client', async () => {
         const { page, errors, requested, close } = await opened();
         try {
@@ -136,7 +136,7 @@ describe('in a page', { timeout: 60_000 }, () => {
     }
 });
 
-test('a page bundled by Vite, with no plugin', { timeout: 120_000 }, async () => {
+test('a page bundled by Vite, with no plugin', { timeout: 300_000 }, async () => {
     const folder = mkdtempSync(join(tmpdir(), 'pico-sync-bundle-'));
     let server;
     try {
