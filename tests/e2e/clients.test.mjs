@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { assertSeamless, createClient, is, liveHeads, openBlank, stage } from './harness.mjs';
+import { PATIENCE_MS, assertSeamless, createClient, is, liveHeads, openBlank, stage } from './harness.mjs';
 
 describe('clients in one page', () => {
     const shared = stage({ epochs: 1 });
@@ -37,9 +37,10 @@ describe('clients in one page', () => {
         assert.equal((await first.call('ready')).error?.code, 'closed');
         assert.equal((await first.call('connect', shared.net.addresses[0])).error?.code, 'closed');
         assert.deepEqual(await first.peers(), []);
-        for (const socket of sockets) if (!socket.isClosed()) await socket.waitForEvent('close', { timeout: 5000 });
-        // The browser tells of a worker's end some time after it.
-        for (const worker of page.workers()) await worker.waitForEvent('close', { timeout: 5000 });
+        // The browser tells of the end of a socket or a worker some time after it. All at once: while one is waited for, another
+        // may end.
+        const ends = [...sockets.filter((socket) => !socket.isClosed()), ...page.workers()];
+        await Promise.all(ends.map((end) => end.waitForEvent('close', { timeout: PATIENCE_MS })));
 
         const second = await createClient(page, options());
         await second.until(is('consensus', { state: 'established' }), 'consensus');
