@@ -18,12 +18,17 @@ pub const BUSY_PAUSE: Duration = Duration::from_secs(3);
 /// See [`BUSY_PAUSE`].
 pub const BUSY_PAUSES: usize = 4;
 
-/// How often pico macro sync asks a peer for its head again before it calls it a liar or outdated:
-/// the first answer can be a batch old by the time the blocks are fetched.
+/// How often macro sync asks a peer for its head again before it calls it a liar or outdated: the
+/// first answer can be a batch old by the time the blocks are fetched.
 pub const HEAD_RETRIES: usize = 2;
 
-/// Pause before such a second look: long enough for a block to travel, short against a batch.
+/// Pause before such a second look, unless our chain has moved on since the answer: long enough for
+/// a block to travel, short against a batch.
 pub const HEAD_RETRY_DELAY: Duration = Duration::from_millis(750);
+
+/// A peer whose head is at most so many blocks before our macro head lacks only what may be on its
+/// way to it. One that is further behind is outdated, and gets no second look for that.
+pub const BLOCKS_ON_THE_WAY: u32 = 5;
 
 /// Election hashes asked for at once. Nodes cap their answer at 255.
 pub const MAX_EPOCHS_PER_REQUEST: u16 = 255;
@@ -191,6 +196,17 @@ pub const QUERY_HEAD_BLOCKS: usize = 10;
 /// Blocks that the state which a peer proves may be behind our head: peers differ by a block or two.
 pub const QUERY_STATE_AGE: u32 = 5;
 
+/// How often the state is asked for anew that lacks a transaction which somebody was told of, because
+/// the peers that were asked have not got so far. After that theirs is taken.
+pub const OLDER_STATE_RETRIES: usize = 3;
+
+/// Pause before that: long enough for a block to travel, and longer than the 250 ms for which a
+/// gateway gives the same answer again.
+pub const OLDER_STATE_PAUSE: Duration = Duration::from_millis(300);
+
+/// Peers that are asked for it each time, one after the other, without a pause.
+pub const OLDER_STATE_VOICES: usize = 3;
+
 /// Keys asked for in one state proof. Nodes take 255; a smaller proof is checked without a pause for
 /// the page, and several go to several peers.
 pub const TRIE_KEYS_PER_REQUEST: usize = 100;
@@ -254,6 +270,10 @@ pub const MAX_FOLLOWED: usize = 4096;
 
 /// Hashes of transactions that are done with, so that nothing is told twice: some batches full.
 pub const MAX_SETTLED: usize = 8192;
+
+/// Transactions that are remembered because somebody was told of them: some blocks full, as peers
+/// differ by a block or two.
+pub const MAX_TOLD: usize = 1024;
 
 /// Requests of the API to follow something that wait for their turn.
 pub const FOLLOWER_QUEUE: usize = 512;

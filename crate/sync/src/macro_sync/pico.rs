@@ -10,10 +10,12 @@ use std::{
     collections::{HashMap, HashSet, VecDeque},
     pin::Pin,
     task::{Context as TaskContext, Poll},
+    time::Duration,
 };
 
 use futures::{Stream, StreamExt, future, stream};
 use nimiq_block::{Block, MacroBlock};
+use nimiq_hash::Blake2bHash;
 use nimiq_network_interface::network::{CloseReason, Network};
 use nimiq_time::sleep;
 
@@ -202,6 +204,7 @@ async fn examine<TNetwork: Network>(
     let mut previous: Option<ResponseHead> = None;
     let mut attempt = 0;
     loop {
+        let before = macro_hash(&context);
         let head = match requests::head(&*context.network, peer).await {
             Ok(head) => head,
             Err(fault) => {
@@ -215,27 +218,54 @@ async fn examine<TNetwork: Network>(
         let verdict = compare(&context, peer, &head, &mut started)
             .await
             .unwrap_or_else(Verdict::from);
-        let again = attempt < limits::HEAD_RETRIES
-            && match &verdict {
-                // Blocks that contradict one another go on doing so, unless the peer takes its
-                // own back: one second look is enough.
-                Verdict::Conflicting(conflict) if conflict.weight == Weight::Contradiction => {
-                    previous.as_ref() != Some(&head)
-                }
-                Verdict::Conflicting(_) | Verdict::Fault(PeerFault::Lacks(_)) => true,
-                _ => false,
-            };
-        if !again {
+        let pause = match &verdict {
+            _ if attempt >= limits::HEAD_RETRIES => None,
+            // Blocks that contradict one another go on doing so, unless the peer takes its own
+            // back: one second look is enough.
+            Verdict::Conflicting(conflict) if conflict.weight == Weight::Contradiction => {
+                (previous.as_ref() != Some(&head)).then_some(limits::HEAD_RETRY_DELAY)
+            }
+            Verdict::Conflicting(_) | Verdict::Fault(PeerFault::Lacks(_)) => {
+                Some(limits::HEAD_RETRY_DELAY)
+            }
+            Verdict::Outdated(_) => may_catch_up(&context, before.as_ref(), &head),
+            Verdict::Good | Verdict::Fault(_) => None,
+        };
+        let Some(pause) = pause else {
             return Examined {
                 head: Some(head),
                 verdict,
                 started,
             };
-        }
+        };
         attempt += 1;
         previous = Some(head);
-        sleep(limits::HEAD_RETRY_DELAY).await;
+        if !pause.is_zero() {
+            sleep(pause).await;
+        }
     }
+}
+
+/// Hash of our macro head, if there is a chain.
+pub(super) fn macro_hash<TNetwork: Network>(context: &Context<TNetwork>) -> Option<Blake2bHash> {
+    context.chain.heads().map(|heads| heads.macro_head.hash)
+}
+
+/// After what pause a peer that named `head`, and is behind us by that, should be asked again,
+/// because it may be with us by now. `None` if that can't be expected. `before` is the hash of our
+/// macro head when it was asked.
+pub(super) fn may_catch_up<TNetwork: Network>(
+    context: &Context<TNetwork>,
+    before: Option<&Blake2bHash>,
+    head: &ResponseHead,
+) -> Option<Duration> {
+    let ours = context.chain.heads()?.macro_head;
+    if before != Some(&ours.hash) {
+        // What it said is older than what came meanwhile.
+        return Some(Duration::ZERO);
+    }
+    let reach = head.block_number.saturating_add(limits::BLOCKS_ON_THE_WAY);
+    (reach >= ours.number).then_some(limits::HEAD_RETRY_DELAY)
 }
 
 /// Holds a peer's head against our chain, and moves ours forward where the peer's is ahead.

@@ -1,12 +1,18 @@
 //! What macro sync makes of a peer: each outcome for its own cause, and no false alarm.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use pico_sync::{ConsensusState, Outcome, Trust};
 
 use crate::support::{
     blocks::{BATCH, chain, election, mutated, usurped},
-    engine::{Engine, anchored, config, with_peers},
+    engine::{Engine, anchored, config, light, with_peers},
     network::{Closed, MemoryNetwork, PeerId},
     peer::{LATENCY, Peer, Question, Reply},
 };
@@ -34,9 +40,12 @@ async fn a_peer_that_is_behind_is_outdated_until_it_catches_up() {
             network.join(peer);
         }
         engine.until("consensus established").await;
+        let joined = tokio::time::Instant::now();
         network.join(&late);
         let line = engine.until("p4").await;
         assert!(line.starts_with("p4 outdated: it is"), "{behind}: {line}");
+        // What it lacks is not on its way, so there is nothing to wait for.
+        assert!(joined.elapsed() < Duration::from_millis(200), "{behind}");
         assert_eq!(engine.outcomes()["p4"], Outcome::Outdated);
         assert_eq!(engine.snapshot().good_peers, 3);
         assert_eq!(engine.snapshot().peers, 4);
@@ -166,6 +175,100 @@ async fn a_boundary_in_mid_sync_is_no_conflict() {
             assert!(network.closed_by_engine().is_empty());
             engine.finish().await;
         }
+    }
+}
+
+/// A peer that is before a macro block the first time that it names its head, and after it from then
+/// on. That first answer takes so long, and so do its blocks.
+fn behind_at_first(id: u32, boundary: u32, latency: [Duration; 2]) -> Arc<Peer> {
+    let peer = Peer::honest(id, &chain(), boundary + 1);
+    let before = Peer::honest(id, &chain(), boundary - 1);
+    let is_past = AtomicBool::new(false);
+    peer.set_script(move |question, reply| {
+        let is_head = matches!(question, Question::Head);
+        let was_past = is_past.fetch_or(is_head, Ordering::Relaxed);
+        let reply = match was_past {
+            true => reply,
+            false => before.answer(question).1,
+        };
+        match question {
+            Question::Head if !was_past => (latency[0], reply),
+            Question::Block(_) => (latency[1], reply),
+            _ => (LATENCY, reply),
+        }
+    });
+    peer
+}
+
+const BOUNDARIES: [u32; 2] = [election(3), election(3) + BATCH];
+
+/// While the blocks come that a peer named, another one leads us to the next.
+#[tokio::test(start_paused = true)]
+async fn a_peer_is_not_outdated_by_what_others_say_meanwhile() {
+    for boundary in BOUNDARIES {
+        let network = MemoryNetwork::new();
+        let mut engine = Engine::start(&network, with_peers(2));
+        let start = tokio::time::Instant::now();
+        let slow = Duration::from_millis(300);
+        network.join(&behind_at_first(1, boundary, [LATENCY, slow]));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        network.join(&Peer::honest(2, &chain(), boundary + 1));
+        engine.until("consensus established").await;
+        assert!(start.elapsed() < Duration::from_secs(2), "{boundary}");
+        assert!(!engine.saw("p1 outdated"), "{:#?}", engine.lines());
+        assert!(network.closed_by_engine().is_empty());
+        engine.finish().await;
+    }
+}
+
+/// We get to a macro block by ourselves while a peer says that it is before it.
+#[tokio::test(start_paused = true)]
+async fn a_peer_is_not_outdated_by_a_block_that_comes_meanwhile() {
+    for (boundary, config) in BOUNDARIES
+        .into_iter()
+        .flat_map(|boundary| [(boundary, with_peers(1)), (boundary, light())])
+    {
+        let network = MemoryNetwork::new();
+        let peers: Vec<_> = (1..=3)
+            .map(|id| Peer::honest(id, &chain(), boundary - 1))
+            .collect();
+        let mut engine = Engine::start(&network, config);
+        for peer in &peers {
+            network.join(peer);
+        }
+        engine.until("consensus established").await;
+        engine.until_head(boundary - 1).await;
+        network.join(&behind_at_first(4, boundary, [LATENCY * 10, LATENCY]));
+        for peer in &peers {
+            peer.set_height(boundary);
+        }
+        network.gossip(PeerId(1), chain().header(boundary)).await;
+        let line = engine.until("p4").await;
+        assert_eq!(line, "p4 good", "{boundary}");
+        engine.finish().await;
+    }
+}
+
+/// A peer lacks a macro block that has come to us already, and that is still on its way to it.
+#[tokio::test(start_paused = true)]
+async fn a_peer_is_not_outdated_by_a_block_that_is_on_its_way() {
+    for (boundary, config) in BOUNDARIES
+        .into_iter()
+        .flat_map(|boundary| [(boundary, with_peers(1)), (boundary, light())])
+    {
+        let network = MemoryNetwork::new();
+        let mut engine = Engine::start(&network, config);
+        for id in 1..=3 {
+            network.join(&Peer::honest(id, &chain(), boundary + 1));
+        }
+        engine.until("consensus established").await;
+        engine.until_head(boundary + 1).await;
+        let joined = tokio::time::Instant::now();
+        network.join(&behind_at_first(4, boundary, [LATENCY; 2]));
+        let line = engine.until("p4").await;
+        assert_eq!(line, "p4 good", "{boundary}");
+        assert!(joined.elapsed() < Duration::from_secs(2), "{boundary}");
+        engine.finish().await;
     }
 }
 

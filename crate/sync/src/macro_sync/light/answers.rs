@@ -1,5 +1,6 @@
 //! What light macro sync asks of peers, and what it makes of what they say of their chains.
 
+use nimiq_hash::Blake2bHash;
 use nimiq_network_interface::network::Network;
 use nimiq_primitives::policy::Policy;
 use nimiq_time::sleep;
@@ -9,8 +10,8 @@ use crate::{
     chain::ProofBase,
     limits,
     macro_sync::{
-        Context, MacroSyncReturn, Weight,
-        pico::{Verdict, unknown_to_peer},
+        Context, MacroSyncReturn, Reason, Weight,
+        pico::{Verdict, macro_hash, may_catch_up, unknown_to_peer},
     },
     messages::{Checkpoint, MacroChain, ResponseHead},
     requests::{self, PeerFault},
@@ -25,9 +26,10 @@ pub(super) enum Answer {
 }
 
 /// A peer's answer: its head, and the macro chain after ours. The epoch is the one that our
-/// election head ended when the question was asked.
+/// election head ended when the question was asked, and `macro_hash` is of our macro head then.
 pub(super) struct ChainAnswer {
     epoch: u32,
+    macro_hash: Option<Blake2bHash>,
     head: ResponseHead,
     chain: Named,
 }
@@ -66,6 +68,7 @@ async fn chain_after_ours<TNetwork: Network>(
         (chain.macro_locators(), epoch, wanted)
     });
     let (locators, epoch, wanted) = asked.unwrap_or_default();
+    let macro_hash = macro_hash(&context);
     let max_epochs = u16::try_from(wanted).unwrap_or(u16::MAX);
     let max_epochs = max_epochs.min(limits::MAX_EPOCHS_PER_REQUEST);
     let network = &*context.network;
@@ -78,7 +81,12 @@ async fn chain_after_ours<TNetwork: Network>(
         }
         None => Named::Nothing(unknown_to_peer(&context, peer, &head).await?),
     };
-    Ok(ChainAnswer { epoch, head, chain })
+    Ok(ChainAnswer {
+        epoch,
+        macro_hash,
+        head,
+        chain,
+    })
 }
 
 impl<TNetwork: Network> LightMacroSync<TNetwork> {
@@ -91,7 +99,12 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
     }
 
     fn handle_chain(&mut self, peer: TNetwork::PeerId, answer: ChainAnswer) {
-        let ChainAnswer { epoch, head, chain } = answer;
+        let ChainAnswer {
+            epoch,
+            macro_hash,
+            head,
+            chain,
+        } = answer;
         let (
             MacroChain {
                 mut epochs,
@@ -100,7 +113,9 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
             cut_short,
         ) = match chain {
             Named::Chain(chain, cut_short) => (chain, cut_short),
-            Named::Nothing(verdict) => return self.handle_stranger(peer, head, verdict),
+            Named::Nothing(verdict) => {
+                return self.handle_stranger(peer, head, macro_hash, verdict);
+            }
         };
 
         // Our chain may have grown since we asked.
@@ -147,7 +162,7 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
                 // We have got as far as it said, and it did not say all.
                 return self.ask(peer);
             }
-            return self.conclude(peer, head, checkpoint);
+            return self.conclude(peer, head, macro_hash, checkpoint);
         }
 
         let wanted: Vec<_> = (our_epoch + 1..)
@@ -176,9 +191,15 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
     }
 
     /// A peer knows none of our macro blocks.
-    fn handle_stranger(&mut self, peer: TNetwork::PeerId, head: ResponseHead, verdict: Verdict) {
+    fn handle_stranger(
+        &mut self,
+        peer: TNetwork::PeerId,
+        head: ResponseHead,
+        macro_hash: Option<Blake2bHash>,
+        verdict: Verdict,
+    ) {
         match verdict {
-            Verdict::Outdated(reason) => self.done(MacroSyncReturn::Outdated(peer, reason), &peer),
+            Verdict::Outdated(reason) => self.outdated(peer, &head, macro_hash, reason),
             Verdict::Conflicting(conflict) if conflict.weight == Weight::Contradiction => {
                 self.done(MacroSyncReturn::Conflicting(peer, conflict), &peer);
             }
@@ -193,6 +214,7 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
         &mut self,
         peer: TNetwork::PeerId,
         head: ResponseHead,
+        macro_hash: Option<Blake2bHash>,
         checkpoint: Option<Checkpoint>,
     ) {
         let Some(ours) = self.context.chain.heads() else {
@@ -221,10 +243,28 @@ impl<TNetwork: Network> LightMacroSync<TNetwork> {
                 || checkpoint.is_some_and(|checkpoint| checkpoint.hash == head.macro_hash)
         });
         if behind == Some(true) {
-            let result = MacroSyncReturn::Outdated(peer, "it is a batch or more behind".into());
-            return self.done(result, &peer);
+            let reason = "it is a batch or more behind";
+            return self.outdated(peer, &head, macro_hash, reason.into());
         }
         self.doubt(peer, &head);
+    }
+
+    /// A peer is behind us by what it said; that it may have said too early counts as a doubt.
+    fn outdated(
+        &mut self,
+        peer: TNetwork::PeerId,
+        head: &ResponseHead,
+        macro_hash: Option<Blake2bHash>,
+        reason: Reason,
+    ) {
+        let doubts = self.peers.entry(peer).or_default();
+        if *doubts < limits::HEAD_RETRIES
+            && may_catch_up(&self.context, macro_hash.as_ref(), head).is_some()
+        {
+            *doubts += 1;
+            return self.ask(peer);
+        }
+        self.done(MacroSyncReturn::Outdated(peer, reason), &peer);
     }
 
     /// A peer contradicts itself. Its head may have moved on between its answers, so it is asked
