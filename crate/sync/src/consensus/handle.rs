@@ -1,8 +1,13 @@
 //! The outside view of a running engine: its events, its state, and how to end it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Weak},
+};
 
 use nimiq_hash::Blake2bHash;
+use nimiq_network_interface::network::Network;
 use nimiq_primitives::policy::Policy;
 use parking_lot::RwLock;
 use tokio::sync::watch;
@@ -10,6 +15,7 @@ use tokio_stream::wrappers::BroadcastStream;
 
 use crate::{
     event::{ConsensusState, EventBus, Outcome, Snapshot, SyncerKind, TimedEvent},
+    query::Standing,
     saved::SavedChain,
     shared::SharedChain,
 };
@@ -18,11 +24,42 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Status {
     pub(super) consensus: ConsensusState,
-    pub(super) peers: usize,
-    pub(super) good_peers: usize,
     pub(super) syncer: SyncerKind,
     /// By the peer id's text form.
     pub(super) outcomes: HashMap<String, Outcome>,
+}
+
+/// Counts peers by the network's own table: who leaves is not there any more when the network says
+/// so, and the engine hears of it a little later.
+#[derive(Clone)]
+pub(super) struct Census(Arc<dyn Fn() -> (usize, usize) + Send + Sync>);
+
+impl Census {
+    pub(super) fn new<TNetwork: Network>(
+        network: Weak<TNetwork>,
+        standing: watch::Receiver<Standing<TNetwork::PeerId>>,
+    ) -> Self {
+        Self(Arc::new(move || {
+            let Some(network) = network.upgrade() else {
+                return (0, 0);
+            };
+            let peers = network.get_peers();
+            let standing = standing.borrow();
+            let good = standing.good.iter().filter(|peer| peers.contains(peer));
+            (peers.len(), good.count())
+        }))
+    }
+
+    /// How many are connected, and how many of those are good.
+    fn take(&self) -> (usize, usize) {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Census {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Census")
+    }
 }
 
 /// A handle to a running engine. Cheap to clone; the engine runs on without it.
@@ -31,6 +68,7 @@ pub struct Handle {
     pub(super) chain: SharedChain,
     pub(super) events: EventBus,
     pub(super) status: Arc<RwLock<Status>>,
+    pub(super) census: Census,
     pub(super) control: Arc<watch::Sender<Control>>,
 }
 
@@ -54,6 +92,7 @@ impl Handle {
     /// The state at this moment.
     pub fn snapshot(&self) -> Snapshot {
         let (heads, trust) = self.chain.heads_or_genesis();
+        let (peers, good_peers) = self.census.take();
         let status = self.status.read();
         Snapshot {
             consensus: status.consensus,
@@ -62,8 +101,8 @@ impl Handle {
             head: heads.head,
             macro_head: heads.macro_head,
             election_head: heads.election_head,
-            peers: status.peers,
-            good_peers: status.good_peers,
+            peers,
+            good_peers,
             syncer: status.syncer,
         }
     }

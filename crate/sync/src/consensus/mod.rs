@@ -38,7 +38,7 @@ use tokio::sync::watch;
 
 use self::{
     background::{Background, BackgroundEvent},
-    handle::{Control, Status},
+    handle::{Census, Control, Status},
     heads::Heads,
     restored::Trial,
     stall::{Pulse, Remedy, StallDetector},
@@ -148,16 +148,17 @@ impl<TNetwork: Network> Consensus<TNetwork> {
         };
         let status = Arc::new(RwLock::new(Status {
             consensus: ConsensusState::Connecting,
-            peers: 0,
-            good_peers: 0,
             syncer: macro_sync.kind(),
             outcomes: HashMap::new(),
         }));
+        let standing = watch::Sender::new(Standing::default());
+        let network = Arc::downgrade(&context.network);
         let (sender, control) = watch::channel(Control::default());
         let handle = Handle {
             chain: context.chain.clone(),
             events: events.clone(),
             status: status.clone(),
+            census: Census::new(network, standing.subscribe()),
             control: Arc::new(sender),
         };
         let live = LiveSync::new(context.clone());
@@ -167,7 +168,7 @@ impl<TNetwork: Network> Consensus<TNetwork> {
             events,
             status,
             control,
-            standing: watch::Sender::new(Standing::default()),
+            standing,
             network_events,
             macro_sync,
             live,
@@ -433,8 +434,6 @@ impl<TNetwork: Network> Consensus<TNetwork> {
         let control = *self.control.borrow();
         let peers = self.peers.len();
         let mut status = self.status.write();
-        status.peers = peers;
-        status.good_peers = self.good.len();
         status.syncer = self.macro_sync.kind();
         let was_established = status.consensus == ConsensusState::Established;
         drop(status);
@@ -453,8 +452,9 @@ impl<TNetwork: Network> Consensus<TNetwork> {
         if state == ConsensusState::Established {
             self.end_trial_if_resumed();
         }
-        self.set_consensus(state);
+        // First, so that whoever is told of consensus finds the peers that it rests on.
         self.update_standing(state == ConsensusState::Established);
+        self.set_consensus(state);
     }
 
     fn update_standing(&self, established: bool) {

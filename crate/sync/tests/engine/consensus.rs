@@ -54,6 +54,32 @@ async fn consensus_is_lost_with_the_peers_and_comes_back() {
     engine.finish().await;
 }
 
+/// The network is the first to know who comes and goes; the engine has had no turn since.
+#[tokio::test(start_paused = true)]
+async fn peers_are_counted_as_the_network_knows_them() {
+    let network = MemoryNetwork::new();
+    let peers = honest(1..=4);
+    let mut engine = Engine::start(&network, config());
+    join(&network, &peers[..3]);
+    engine.until("consensus established").await;
+    let counted = |engine: &Engine| {
+        let state = engine.snapshot();
+        (state.peers, state.good_peers)
+    };
+    assert_eq!(counted(&engine), (3, 3));
+    network.leave(PeerId(1));
+    assert_eq!(counted(&engine), (2, 2));
+    network.join(&peers[3]);
+    assert_eq!(counted(&engine), (3, 2));
+    engine.until("p4 good").await;
+    assert_eq!(counted(&engine), (3, 3));
+    for id in 2..=4 {
+        network.leave(PeerId(id));
+    }
+    assert_eq!(counted(&engine), (0, 0));
+    engine.finish().await;
+}
+
 /// Peers leave, and come back, at every moment of the sync.
 #[tokio::test(start_paused = true)]
 async fn peers_may_leave_at_any_moment() {
