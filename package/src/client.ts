@@ -286,7 +286,7 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
     /** The peers connected now. */
     peers(): PeerInfo[] {
         const core = this.#core;
-        if (!core || !this.#instance || this.#closing) return [];
+        if (!core || !this.#instance) return [];
         return this.#instance.call(() => core.peers());
     }
 
@@ -393,7 +393,7 @@ export class PicoSyncClient implements AsyncIterable<SyncEvent> {
     /** Takes a snapshot, so that the last one is at hand when no more can be taken. */
     #refresh(): void {
         const core = this.#core;
-        if (!core || this.#closing) return;
+        if (!core) return;
         try {
             const state = this.#instance?.call(() => core.state());
             if (state) this.#state = state;

@@ -112,6 +112,12 @@ describe('a client', { timeout: 300_000 }, () => {
                 client.transactionsByAddress(nobody).next(),
             ].map(outcome);
             const watched = collect(client.watchAddresses([nobody]));
+            // What is told, and what the state is by then.
+            const told = (async () => {
+                const told = [];
+                for await (const event of client) if (event.type === 'consensus') told.push([event.state, client.state.consensus]);
+                return told;
+            })();
             const peers = client.peers();
             const during = open_();
             await Promise.all([client.close(), client.close()]);
@@ -121,6 +127,7 @@ describe('a client', { timeout: 300_000 }, () => {
                 peers,
                 during,
                 events: await events,
+                told: await told,
                 pending: await Promise.all(pending),
                 closed: client.state,
                 watched: await watched,
@@ -152,6 +159,7 @@ describe('a client', { timeout: 300_000 }, () => {
         assert.equal(result.closed.head.hash, result.started.head.hash);
         assert.deepEqual(result.events.at(-1).type, 'consensus');
         assert.deepEqual(result.events.at(-1).state, 'closed');
+        assert.deepEqual(result.told, [['closed', 'closed']]);
         assert.ok(result.events.every(({ at }) => at > 1.6e12));
         for (const { ours, code } of [...result.pending, ...result.late, result.log]) assert.deepEqual([ours, code], [true, 'closed']);
         assert.deepEqual(result.watched, []);
