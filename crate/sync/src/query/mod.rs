@@ -89,6 +89,7 @@ struct Inner<TNetwork: Network> {
     gathering: gather::Gathering,
     proven: proven::ProvenMacros,
     following: transactions::Following,
+    told: transactions::Told,
 }
 
 /// Asks questions of the network that an engine syncs with. Cheap to clone; see
@@ -148,6 +149,7 @@ impl<TNetwork: Network> Queries<TNetwork> {
                 gathering: gather::Gathering::default(),
                 proven: proven::ProvenMacros::default(),
                 following: transactions::Following::default(),
+                told: transactions::Told::default(),
             }),
         }
     }

@@ -2,13 +2,18 @@
 //! there. A peer proves the state of its own head, so the block that a proof refers to may be one
 //! that has not reached us yet.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use futures::{StreamExt, TryStreamExt, future::Shared, stream};
 use nimiq_hash::Blake2bHash;
 use nimiq_network_interface::{network::Network, peer_info::Services};
 use nimiq_primitives::{key_nibbles::KeyNibbles, trie::trie_proof::TrieProof};
 use nimiq_serde::Deserialize;
+use nimiq_time::sleep;
+use parking_lot::Mutex;
 
 use super::{Answer, Plan, Queries, QueryError};
 use crate::{
@@ -58,17 +63,50 @@ impl<TNetwork: Network> Queries<TNetwork> {
             .collect()
     }
 
-    /// The values at some distinct keys, no more than go into one request.
+    /// The values at some distinct keys, no more than go into one request. Whoever was told of a
+    /// transaction before this is asked finds it done, unless no peer has got so far within a second
+    /// or so: then it is the newest state that they have.
     pub(super) async fn trie_batch(
         &self,
         keys: Vec<KeyNibbles>,
     ) -> Result<Vec<Answer<Value>>, QueryError> {
         let plan = Plan::new::<RequestTrieProof>(Services::ACCOUNTS_PROOF);
-        let keys = &keys;
-        let answer = self.ask_peers(plan, |peer| self.trie_attempt(peer, keys));
-        answer
-            .await
-            .map_err(|failure| failure.into_error("no proven state", QueryError::Timeout))
+        let floor = self.told();
+        let (keys, older) = (&keys, &Mutex::new(Vec::new()));
+        for retry in 0..=limits::OLDER_STATE_RETRIES {
+            if retry > 0 {
+                sleep(limits::OLDER_STATE_PAUSE).await;
+            }
+            let voices = &AtomicUsize::new(0);
+            let asked = self.ask_peers(plan, |peer| async move {
+                let answers = self.trie_attempt(peer, keys).await?;
+                if number_of(&answers) >= floor {
+                    return Ok(Some(answers));
+                }
+                let mut older = older.lock();
+                if older.is_empty() || number_of(&older) < number_of(&answers) {
+                    *older = answers;
+                }
+                let voices = voices.fetch_add(1, Ordering::Relaxed) + 1;
+                let most = self.good_peers(plan.services).len();
+                if voices >= most.min(limits::OLDER_STATE_VOICES) {
+                    return Ok(None);
+                }
+                // No fault of the peer, but others may have got further.
+                let reason = "the state that it proves is from before a transaction that is known";
+                Err(PeerFault::Lacks(reason.into()))
+            });
+            match asked.await {
+                Ok(Some(answers)) => return Ok(answers),
+                Ok(None) => {}
+                Err(failure) if older.lock().is_empty() => {
+                    return Err(failure.into_error("no proven state", QueryError::Timeout));
+                }
+                Err(failure) if failure.late || voices.load(Ordering::Relaxed) == 0 => break,
+                Err(_) => {}
+            }
+        }
+        Ok(std::mem::take(&mut *older.lock()))
     }
 
     async fn trie_attempt(
@@ -136,6 +174,13 @@ impl<TNetwork: Network> Queries<TNetwork> {
             PeerFault::Failed(reason.into())
         })
     }
+}
+
+/// Number of the block that the answers of one peer are as of.
+fn number_of(answers: &[Answer<Value>]) -> u32 {
+    answers
+        .first()
+        .map_or(u32::MAX, |answer| answer.block_number)
 }
 
 /// Checks a proof against a state root and returns the values at `keys`, in their order. The keys

@@ -1,28 +1,37 @@
 //! Transactions from nodes that tell the truth: found by hash and by address, watched, sent and
 //! followed to where they are final.
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use futures::{FutureExt, Stream, StreamExt};
 use nimiq_block::Block;
 use nimiq_hash::{Blake2bHash, Hash};
 use nimiq_keys::Address;
+use nimiq_network_interface::request::RequestCommon;
 use nimiq_primitives::policy::Policy;
 use nimiq_serde::Serialize;
 use nimiq_transaction::{Transaction, account::staking_contract::IncomingStakingTransactionData};
 use pico_node::chain::{Payer, ValidatorKeys};
 use pico_sync::{
-    messages::{RequestSubscribeToAddress, SubscribeToAddressesError},
+    limits,
+    messages::{
+        RequestSubscribeToAddress, RequestTransactionReceiptsByAddress, RequestTrieProof,
+        SubscribeToAddressesError,
+    },
     query::{Confirmations, HistoryOptions, QueryError, TransactionDetails, TransactionState},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::{
     support::{
         blocks::{BATCH, election},
         engine::with_peers,
         network::PeerId,
-        peer::{LATENCY, Reply},
+        peer::{LATENCY, Question, Reply},
     },
     world::{ACCOUNTS, EPOCHS, HEIGHT, STAKER, World, address, coin, paid},
 };
@@ -461,5 +470,201 @@ async fn waiting_needs_no_sending() {
         timeout(PATIENCE, again).await.unwrap().unwrap().hash,
         awaited
     );
+    world.finish(&[]).await;
+}
+
+// --- And the state --------------------------------------------------------------------------------
+
+/// Has peers answer requests of one type as they would have at `height`, as long as `is_behind` says so.
+fn stands_still<R: RequestCommon, F: Fn() -> bool>(
+    world: &World,
+    height: u32,
+    is_behind: F,
+) -> impl Fn(&Question, Reply) -> Reply + use<R, F> {
+    let old = world.chain.fork_at(height).unwrap().blockchain();
+    move |question, reply| match question {
+        Question::Other(id, body) if *id == R::TYPE_ID && is_behind() => {
+            Reply::Bytes(pico_node::chain::answer(&old, *id, body).unwrap())
+        }
+        _ => reply,
+    }
+}
+
+/// The balance of account `i`, as of which block, and how long that took.
+async fn balance(world: &World, i: u64) -> (u64, u32, Duration) {
+    let begun = Instant::now();
+    let answers = world.queries.accounts(&[address(i)]).await.unwrap();
+    let account = answers[0].value.as_ref().unwrap();
+    let luna = u64::from(account.balance());
+    (luna, answers[0].block_number, begun.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_knows_of_a_payment_finds_it_in_the_balance() {
+    for way in ["hash", "history", "watch", "wait", "send"] {
+        let mut world = World::with_nodes(2).await;
+        world.get_to_know().await;
+        let mut watch = watch(&world, &[address(2)], 2).await;
+        let late = stands_still::<RequestTrieProof, _>(&world, HEIGHT, || true);
+        let late = world.add_liar(late).await;
+        let transaction = payment(&world, 1, 5);
+        let hash = hash(&transaction);
+        let raw = transaction.serialize_to_vec();
+        match way {
+            "watch" => {
+                include(&mut world, vec![transaction]).await;
+                told(&mut watch).await;
+            }
+            "wait" => {
+                let queries = world.queries.clone();
+                let wanted = hash.clone();
+                let waiting = async move {
+                    let wait = queries.wait_for(&wanted, Confirmations::Included);
+                    wait.await.unwrap()
+                };
+                let waiting = tokio::spawn(waiting);
+                include(&mut world, vec![transaction]).await;
+                waiting.await.unwrap();
+            }
+            _ => {
+                drop(watch);
+                world.chain.extend_with(vec![transaction]).unwrap();
+                world.tell().await;
+                let options = HistoryOptions::default();
+                match way {
+                    "hash" => drop(world.queries.transaction(&hash).await.unwrap().unwrap()),
+                    "history" => drop(history(&world, &address(2), options).await.unwrap()),
+                    _ => drop(world.queries.send(&raw).await.unwrap_err()),
+                }
+            }
+        }
+        for times in 1..=2 {
+            let (luna, number, took) = balance(&world, 2).await;
+            assert_eq!((luna, number), (paid(2) + 5, HEIGHT + 1), "{way}");
+            // There is somebody else to ask at once, and to be behind is no fault.
+            assert!(took < limits::OLDER_STATE_PAUSE, "{way}");
+            assert_eq!(
+                world.network.requests_to(late, "trie-proof"),
+                times,
+                "{way}"
+            );
+        }
+        world.finish(&[]).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_from_before_a_payment_is_asked_for_again() {
+    let mut world = World::begin(with_peers(2));
+    // As gateways do, which give an answer again for a while.
+    let again = Duration::from_millis(250);
+    let paid_at: Arc<OnceLock<Instant>> = Arc::default();
+    for _ in 0..2 {
+        let node = world.node();
+        let paid_at = paid_at.clone();
+        let old = stands_still::<RequestTrieProof, _>(&world, HEIGHT, move || {
+            paid_at.get().is_some_and(|at| at.elapsed() < again)
+        });
+        node.set_script(move |question, reply| (LATENCY, old(question, reply)));
+        world.network.join(&node);
+    }
+    world.engine.until("consensus established").await;
+    let transaction = payment(&world, 1, 5);
+    include(&mut world, vec![transaction.clone()]).await;
+    let hash = hash(&transaction);
+    let wait = world.queries.wait_for(&hash, Confirmations::Included);
+    wait.await.unwrap();
+    paid_at.set(Instant::now()).unwrap();
+    let (luna, number, took) = balance(&world, 2).await;
+    assert_eq!((luna, number), (paid(2) + 5, HEIGHT + 1));
+    assert!(
+        took >= again && took < Duration::from_millis(500),
+        "{took:?}"
+    );
+    world.finish(&[]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_from_before_a_payment_is_better_than_none() {
+    let mut world = World::begin(with_peers(3));
+    for _ in 0..5 {
+        let node = world.node();
+        let old = stands_still::<RequestTrieProof, _>(&world, HEIGHT, || true);
+        node.set_script(move |question, reply| (LATENCY, old(question, reply)));
+        world.network.join(&node);
+    }
+    world.engine.until("consensus established").await;
+    let transaction = payment(&world, 1, 5);
+    include(&mut world, vec![transaction.clone()]).await;
+    // As long as nobody was told, it is as good as any.
+    assert_eq!(balance(&world, 2).await, (paid(2), HEIGHT, LATENCY));
+    let before = asked_for_state(&world);
+    let found = world.queries.transaction(&hash(&transaction)).await;
+    assert_eq!(found.unwrap().unwrap().block_number, Some(HEIGHT + 1));
+    let (luna, number, took) = balance(&world, 2).await;
+    assert_eq!((luna, number), (paid(2), HEIGHT));
+    assert!(took < Duration::from_millis(1500), "{took:?}");
+    let most = limits::OLDER_STATE_VOICES * (limits::OLDER_STATE_RETRIES + 1);
+    assert_eq!(asked_for_state(&world) - before, most);
+    world.finish(&[]).await;
+}
+
+/// How often peers were asked for the state.
+fn asked_for_state(world: &World) -> usize {
+    let peers = world.network_peers().into_iter();
+    peers
+        .map(|peer| world.network.requests_to(peer, "trie-proof"))
+        .sum()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_told_is_in_the_history() {
+    let mut world = World::begin(with_peers(2));
+    // Of this one peers have receipts, and of those that come after it they have none yet.
+    let first = payment(&world, 1, 5);
+    world.chain.extend_with(vec![first.clone()]).unwrap();
+    for _ in 0..2 {
+        let node = world.node();
+        let old =
+            stands_still::<RequestTransactionReceiptsByAddress, _>(&world, HEIGHT + 1, || true);
+        node.set_script(move |question, reply| (LATENCY, old(question, reply)));
+        world.network.join(&node);
+    }
+    world.engine.until("consensus established").await;
+    let mut watch = watch(&world, &[address(2)], 2).await;
+    let mut all = vec![hash(&first)];
+    for luna in 6..8 {
+        let transaction = payment(&world, 1, luna);
+        include(&mut world, vec![transaction]).await;
+        all.insert(0, told(&mut watch).await.hash);
+    }
+    let options = |limit, since_block, start_at| HistoryOptions {
+        limit,
+        since_block,
+        start_at,
+    };
+    let list = async |options| {
+        let found = history(&world, &address(2), options).await.unwrap();
+        let states = states(&found);
+        assert!(
+            states
+                .iter()
+                .all(|state| *state != TransactionState::Pending)
+        );
+        let hashes = found.into_iter().map(|details| details.hash);
+        hashes.collect::<Vec<_>>()
+    };
+    let found = list(options(None, None, None)).await;
+    assert_eq!(found[..3], all);
+    assert_eq!(found.len(), 4, "what the account was paid first, too");
+    assert_eq!(list(options(Some(2), None, None)).await, all[..2]);
+    assert_eq!(list(options(None, Some(HEIGHT + 3), None)).await, all[..1]);
+    assert_eq!(
+        list(options(None, None, Some(all[2].clone()))).await,
+        found[3..]
+    );
+    // Others have nothing to do with it.
+    let others = history(&world, &address(3), HistoryOptions::default()).await;
+    assert_eq!(others.unwrap().len(), 1);
     world.finish(&[]).await;
 }

@@ -29,12 +29,14 @@ use super::{
 };
 use crate::{limits, query::QueryError, shared::Heads};
 
-/// What the book must know of our chain.
+/// What the book must know of our chain, and has to say of what it tells.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     pub(super) heads: &'a Heads,
     /// Hash of our block at a number, where it is kept.
     pub(super) block_at: &'a dyn Fn(u32) -> Option<Blake2bHash>,
+    /// Is called before somebody is told of a transaction, with the hash of its block.
+    pub(super) tells: &'a dyn Fn(&TransactionDetails, Option<&Blake2bHash>),
 }
 
 /// Where somebody hears of a transaction.
@@ -483,7 +485,7 @@ impl<TPeerId: Copy + Eq> Book<TPeerId> {
                 }
             }
         }
-        let is_final = *is_final;
+        let (is_final, block) = (*is_final, block.clone());
         let Some(details) = entry.details.take() else {
             return;
         };
@@ -492,6 +494,7 @@ impl<TPeerId: Copy + Eq> Book<TPeerId> {
         if included.state == TransactionState::Finalized {
             included.state = TransactionState::Included;
         }
+        (view.tells)(&details, block.as_ref());
         watchers.tell(&included, &mut entry.told);
         if is_final {
             watchers.tell(&details, &mut entry.told);

@@ -250,7 +250,10 @@ impl<TNetwork: Network> Follower<TNetwork> {
                 }
                 Ok(Sent::Leaving) => self.sending.entry(hash).or_default().push(reply),
                 // Who no longer waits needs no answer, here and below.
-                Ok(Sent::Included(number)) => drop(reply.send(Err(publish::included_in(number)))),
+                Ok(Sent::Included(number)) => {
+                    self.queries.tells_of(number);
+                    drop(reply.send(Err(publish::included_in(number))));
+                }
                 Err(error) => drop(reply.send(Err(error))),
             },
             Request::Wait(hash, until, reply) => self.book.wait(hash, until, reply),
@@ -317,6 +320,7 @@ impl<TNetwork: Network> Follower<TNetwork> {
                 None => Err(QueryError::Closed),
             },
             Launch::Included(number) => {
+                self.queries.tells_of(number);
                 self.book.not_sent(hash);
                 Err(publish::included_in(number))
             }
@@ -472,18 +476,21 @@ impl<TNetwork: Network> Follower<TNetwork> {
 
     /// Calls `f` with what the book must know of the chain.
     fn with_view(&mut self, f: impl FnOnce(&mut Self, &View<'_>)) {
-        let chain = self.queries.context().chain.clone();
+        let queries = self.queries.clone();
+        let chain = &queries.context().chain;
         let (heads, _) = chain.heads_or_genesis();
         let block_at = |number| {
             chain
                 .read(|chain| chain.block_at(number).map(Block::hash))
                 .flatten()
         };
+        let tells = |details: &_, block: Option<&_>| queries.tells(details, block);
         f(
             self,
             &View {
                 heads: &heads,
                 block_at: &block_at,
+                tells: &tells,
             },
         );
     }

@@ -67,7 +67,10 @@ struct Walk<TNetwork: Network> {
     tried: Vec<(TNetwork::PeerId, PeerFault)>,
     /// Receipts that were merged, as far as they can come again.
     merged: HashSet<Receipt>,
-    /// Transactions of blocks that were not final when they were given out.
+    /// Transactions that were told of before, and that peers may not know yet. Newest first.
+    told: VecDeque<TransactionDetails>,
+    /// Transactions that were given out and can come again: those of blocks that were not final then,
+    /// and those that were told of.
     recent: HashSet<Blake2bHash>,
     ready: VecDeque<TransactionDetails>,
     has_begun: bool,
@@ -95,6 +98,7 @@ impl<TNetwork: Network> Queries<TNetwork> {
             sources: Vec::new(),
             tried: Vec::new(),
             merged: HashSet::new(),
+            told: VecDeque::new(),
             recent: HashSet::new(),
             ready: VecDeque::new(),
             has_begun: false,
@@ -117,12 +121,22 @@ impl<TNetwork: Network> Walk<TNetwork> {
         if !self.has_begun {
             self.queries.established().await?;
             self.has_begun = true;
+            // What is older than one that is named was told of long ago, or comes after it.
+            if self.below.is_none() {
+                self.told = self.queries.told_lately(&self.address);
+            }
         }
         loop {
             if let Some(details) = self.ready.pop_front() {
+                if let Some(number) = details.block_number {
+                    self.queries.tells_of(number);
+                }
                 return Ok(Some(details));
             }
             if self.is_done || self.remaining == 0 {
+                if self.give_told(0) {
+                    continue;
+                }
                 return Ok(None);
             }
             self.refill().await?;
@@ -441,8 +455,11 @@ impl<TNetwork: Network> Walk<TNetwork> {
             .filter(|details| details.block_number >= Some(self.since))
             .collect();
         given.sort_by_key(|details| std::cmp::Reverse(details.block_number));
+        self.told
+            .retain(|told| given.iter().all(|details| details.hash != told.hash));
         for details in given {
             let number = details.block_number.unwrap_or_default();
+            self.give_told(number);
             if self.recent.contains(&details.hash) || self.remaining == 0 {
                 continue;
             }
@@ -453,5 +470,25 @@ impl<TNetwork: Network> Walk<TNetwork> {
             self.remaining -= 1;
             self.ready.push_back(details);
         }
+    }
+
+    /// Readies what was told of before, of this block and of newer ones. Returns whether there was any.
+    fn give_told(&mut self, since: u32) -> bool {
+        let mut gave = false;
+        while let Some(details) = self.told.pop_front() {
+            if details.block_number < Some(since) {
+                self.told.push_front(details);
+                break;
+            }
+            if details.block_number >= Some(self.since)
+                && self.remaining > 0
+                && self.recent.insert(details.hash.clone())
+            {
+                self.remaining -= 1;
+                self.ready.push_back(details);
+                gave = true;
+            }
+        }
+        gave
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! `proof` is what a proof is, `prove` gets one. `history` goes back over what was; `follow` goes
 //! along with what happens, with the help of `book` (which transactions, and how far they have come),
-//! `watchers` (who wants to know), and `subscriptions` (who tells us).
+//! `watchers` (who wants to know), and `subscriptions` (who tells us). `told` sees to it that no answer
+//! is older than what was said before.
 
 mod book;
 mod check;
@@ -15,6 +16,7 @@ mod prove;
 mod publish;
 mod receipts;
 mod subscriptions;
+mod told;
 mod watchers;
 
 use futures::{FutureExt, Stream, StreamExt, stream};
@@ -23,11 +25,11 @@ use nimiq_keys::Address;
 use nimiq_network_interface::network::Network;
 use tokio::sync::{mpsc, oneshot};
 
-pub(crate) use self::follow::Following;
 pub use self::{
     details::{TransactionDetails, TransactionState},
     history::HistoryOptions,
 };
+pub(crate) use self::{follow::Following, told::Told};
 use self::{
     follow::Request,
     proof::Question,
@@ -71,7 +73,12 @@ impl<TNetwork: Network> Queries<TNetwork> {
                     .ok_or_else(|| PeerFault::Lacks("it proves nothing".into()))
             });
             match asked.await {
-                Ok(found) => Ok(Some(found.details)),
+                Ok(found) => {
+                    if let Some(number) = found.details.block_number {
+                        self.tells_of(number);
+                    }
+                    Ok(Some(found.details))
+                }
                 Err(failure) if is_unknown(&failure) => Ok(None),
                 Err(failure) => Err(failure.into_error("no proof", QueryError::NotFound)),
             }
