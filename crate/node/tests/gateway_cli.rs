@@ -3,7 +3,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UdpSocket},
     path::Path,
     process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio},
     sync::Arc,
@@ -156,6 +156,19 @@ fn with<'a>(args: &[&'a str]) -> Vec<&'a str> {
     NEEDED.iter().chain(args).copied().collect()
 }
 
+/// A port, of TCP and UDP, that nobody has now, and that the system gives to nobody who asks for any:
+/// those are above, from 32768 on.
+fn free_port() -> u16 {
+    loop {
+        let port = rand::random_range(20_000..30_000);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok()
+            && UdpSocket::bind(("127.0.0.1", port)).is_ok()
+        {
+            return port;
+        }
+    }
+}
+
 /// The network of something like a node, listening there. Nobody asks it for anything here.
 async fn upstream(address: &str) -> Arc<Network> {
     let mut config = Config::new(new_identity(), genesis_block().hash(), Vec::new());
@@ -268,30 +281,9 @@ fn addresses_outlive_a_restart_and_damage_does_not_change_them() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let data = data.to_str().unwrap();
-    let args = with(&["--listen", ANY_WEBRTC, "--data", data]);
-    let mut gateway = Gateway::start(&args);
-    let addresses = gateway.addresses(2);
-    let told: Vec<String> =
-        serde_json::from_value(gateway.health().1["addresses"].clone()).unwrap();
-    assert_eq!(told, addresses);
-    let (ws, webrtc) = (&addresses[0], &addresses[1]);
-    assert!(ws.contains("/ws/p2p/12D3KooW"), "{ws}");
-    assert!(webrtc.contains("/webrtc-direct/certhash/uEi"), "{webrtc}");
-    assert!(webrtc.ends_with(ws.rsplit('/').next().unwrap()), "{webrtc}");
-
-    let (code, stderr) = fails(&args);
-    assert_eq!(code, 2, "{stderr}");
-    assert!(stderr.contains("in use by another gateway"), "{stderr}");
-    // A lock that outlives the process would keep the next one out.
-    gateway.signal("KILL");
-    assert_eq!(gateway.end().code(), None);
-
-    let listened = |address: &str| -> String {
-        let end = address.find("/certhash").or(address.find("/p2p"));
-        address[..end.unwrap()].to_owned()
-    };
-    let (listen_ws, listen_webrtc) = (listened(ws), listened(webrtc));
-    let again = [
+    let listen_ws = format!("/ip4/127.0.0.1/tcp/{}/ws", free_port());
+    let listen_webrtc = format!("/ip4/127.0.0.1/udp/{}/webrtc-direct", free_port());
+    let args = [
         "--network",
         "unit-albatross",
         "--upstream",
@@ -303,7 +295,26 @@ fn addresses_outlive_a_restart_and_damage_does_not_change_them() {
         "--listen",
         &listen_webrtc,
     ];
-    let mut gateway = Gateway::start(&again);
+    let mut gateway = Gateway::start(&args);
+    let addresses = gateway.addresses(2);
+    let told: Vec<String> =
+        serde_json::from_value(gateway.health().1["addresses"].clone()).unwrap();
+    assert_eq!(told, addresses);
+    let (ws, webrtc) = (&addresses[0], &addresses[1]);
+    let begin = format!("{listen_ws}/p2p/12D3KooW");
+    assert!(ws.starts_with(&begin), "{ws}");
+    let begin = format!("{listen_webrtc}/certhash/uEi");
+    assert!(webrtc.starts_with(&begin), "{webrtc}");
+    assert!(webrtc.ends_with(ws.rsplit('/').next().unwrap()), "{webrtc}");
+
+    let (code, stderr) = fails(&args);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("in use by another gateway"), "{stderr}");
+    // A lock that outlives the process would keep the next one out.
+    gateway.signal("KILL");
+    assert_eq!(gateway.end().code(), None);
+
+    let mut gateway = Gateway::start(&args);
     assert_eq!(gateway.addresses(2), addresses);
     gateway.stop();
 
@@ -311,13 +322,13 @@ fn addresses_outlive_a_restart_and_damage_does_not_change_them() {
         let path = Path::new(data).join(name);
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, "half of it").unwrap();
-        let (code, stderr) = fails(&again);
+        let (code, stderr) = fails(&args);
         assert_eq!(code, 4, "{stderr}");
         assert!(stderr.contains(&format!("{name} is damaged")), "{stderr}");
         assert_eq!(std::fs::read(&path).unwrap(), b"half of it");
         std::fs::write(&path, whole).unwrap();
     }
-    let mut gateway = Gateway::start(&again);
+    let mut gateway = Gateway::start(&args);
     assert_eq!(gateway.addresses(2), addresses);
     gateway.stop();
 }
@@ -357,7 +368,7 @@ fn used_ports_end_with_3() {
         assert_eq!(code, 3, "{flag}: {stderr}");
         assert!(stderr.contains(address.as_str()), "{stderr}");
     }
-    let used = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let used = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = used.local_addr().unwrap().port();
     let listen = format!("/ip4/127.0.0.1/udp/{port}/webrtc-direct");
     let (code, stderr) = fails(&with(&["--listen", &listen]));
@@ -367,12 +378,7 @@ fn used_ports_end_with_3() {
 
 #[test]
 fn health_follows_the_upstream_and_metrics_tell_of_it() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!(
-        "/ip4/127.0.0.1/tcp/{}/ws",
-        free.local_addr().unwrap().port()
-    );
-    drop(free);
+    let address = format!("/ip4/127.0.0.1/tcp/{}/ws", free_port());
     let args = [
         "--network",
         "unit-albatross",
