@@ -11,6 +11,9 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+/// Longest wait for what should happen soon.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A process that doesn't outlive the test, with a folder for its temporary files.
 struct Devnet {
     child: Child,
@@ -51,14 +54,14 @@ impl Devnet {
         kill(name, self.child.id());
     }
 
-    /// Waits for the end, which must come soon.
+    /// Waits for the end.
     fn end(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + Duration::from_secs(2);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(Instant::now() < deadline, "it didn't end in 2 s");
+            assert!(Instant::now() < deadline, "it doesn't end");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -430,6 +433,6 @@ fn it_can_end_with_its_parent() {
     let began = Instant::now();
     let mut rest = String::new();
     stdout.read_to_string(&mut rest).unwrap();
-    assert!(began.elapsed() < Duration::from_secs(3));
+    assert!(began.elapsed() < PATIENCE);
     assert_eq!(folder.path().read_dir().unwrap().count(), 0);
 }

@@ -30,6 +30,7 @@ pub use self::{
     data::ChainData,
     error::ChainError,
     fixture::{ELECTIONS_FILE, Fixture, PROOFS_FOLDER},
+    folder::delete_folders,
     keys::ValidatorKeys,
     mutation::{Mutation, Signing},
     scripted::{ChainConfig, ScriptedChain, Timing},

@@ -17,6 +17,7 @@ mod setup;
 use std::{process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
+use pico_node::chain::delete_folders;
 
 use self::{
     devnet::DevnetArgs,
@@ -101,5 +102,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Prove(args) => runtime.block_on(prove::run(args)),
     };
     runtime.shutdown_timeout(EXIT_TIMEOUT);
+    // A thread that was not waited for any longer may still use some.
+    delete_folders();
     result
 }

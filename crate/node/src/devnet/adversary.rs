@@ -2,10 +2,10 @@
 //!
 //! In what ways it lies is the business of the module `liar`.
 
-use super::{Devnet, without_peer_id};
+use super::{Devnet, Interrupt, without_peer_id};
 use crate::{
     liar::{Liar, Lie},
-    node::NodeError,
+    node::{NodeError, PORT_PATIENCE, port_given_back},
 };
 
 impl Devnet {
@@ -52,7 +52,7 @@ impl Devnet {
                     config.listen = listen;
                 }
                 self.plan.liar = Some((config, chain.clone()));
-                if let Err(error) = self.launch_liar().await {
+                if let Err(error) = self.launch_liar(&Interrupt::default()).await {
                     self.plan.liar = None;
                     // Perhaps somebody else listens there by now: the next one gets another place.
                     self.plan.former_liar = None;
@@ -78,7 +78,7 @@ impl Devnet {
     }
 
     /// Starts the planned liar, if there is one.
-    pub(super) async fn launch_liar(&mut self) -> Result<(), NodeError> {
+    pub(super) async fn launch_liar(&mut self, interrupt: &Interrupt) -> Result<(), NodeError> {
         let Some((config, chain)) = &mut self.plan.liar else {
             return Ok(());
         };
@@ -87,6 +87,9 @@ impl Devnet {
             .iter()
             .map(|node| node.address().clone())
             .collect();
+        interrupt
+            .or(port_given_back(&config.listen, PORT_PATIENCE))
+            .await??;
         let liar = Liar::start(config.clone(), chain.clone()).await?;
         // Should it start again, it is found where it was.
         config.listen = without_peer_id(liar.address());

@@ -12,14 +12,7 @@ mod adversary;
 mod fixture;
 mod prefill;
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures::future::try_join_all;
 use nimiq_hash::{Blake2bHash, Hash};
@@ -28,6 +21,7 @@ use nimiq_network_interface::{Multiaddr, Protocol};
 use nimiq_network_libp2p::Keypair;
 use nimiq_primitives::{coin::Coin, policy::Policy};
 use serde::Serialize;
+use tokio::sync::watch;
 
 pub use self::fixture::Proofs;
 use self::{
@@ -38,8 +32,8 @@ use crate::{
     chain::{ChainData, Fixture, Payer, init_policy},
     liar::{Liar, LiarConfig, Lie},
     node::{
-        BlockTime, Node, NodeConfig, NodeError, Role, local_address, probe_port,
-        validate_listen_address,
+        BlockTime, Node, NodeConfig, NodeError, PORT_PATIENCE, Role, local_address,
+        port_given_back, probe_port, validate_listen_address,
     },
 };
 
@@ -172,19 +166,30 @@ pub struct HistoryAccount {
 
 /// Tells a start that is under way to give up.
 #[derive(Clone, Debug, Default)]
-pub struct Interrupt(Arc<AtomicBool>);
+pub struct Interrupt(Arc<watch::Sender<bool>>);
 
 impl Interrupt {
     /// Gives up: the start then fails with [`NodeError::Interrupted`].
     pub fn interrupt(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.send_replace(true);
     }
 
     fn check(&self) -> Result<(), NodeError> {
-        if self.0.load(Ordering::Relaxed) {
+        if *self.0.borrow() {
             Err(NodeError::Interrupted)
         } else {
             Ok(())
+        }
+    }
+
+    /// Waits for something unless the start is to give up; then that is dropped.
+    async fn or<T>(&self, waiting: impl Future<Output = T>) -> Result<T, NodeError> {
+        let mut given_up = self.0.subscribe();
+        tokio::select! {
+            biased;
+            // An error would mean that nobody can interrupt any more, but this can.
+            _ = given_up.wait_for(|given_up| *given_up) => Err(NodeError::Interrupted),
+            done = waiting => Ok(done),
         }
     }
 }
@@ -287,7 +292,11 @@ impl Devnet {
             liar: None,
             proofs: served,
         };
-        devnet.start_peers(&interrupt, &*report).await?;
+        if let Err(error) = devnet.start_peers(&interrupt, &*report).await {
+            // Who still runs would keep the files of the chain.
+            devnet.stop_nodes().await;
+            return Err(error);
+        }
         let head = devnet.nodes[0].height();
         report(DevnetEvent::Ready {
             head,
@@ -322,6 +331,9 @@ impl Devnet {
                 Role::Validator { .. } => NodeRole::Validator,
                 Role::Follower => NodeRole::Node,
             };
+            interrupt
+                .or(port_given_back(&config.listen, PORT_PATIENCE))
+                .await??;
             let node = Node::start(config.clone(), chain.clone()).await?;
             // Should it start again, it is found where it was.
             config.listen = without_peer_id(node.address());
@@ -341,15 +353,16 @@ impl Devnet {
             node.reached(height + 1).await;
             Ok::<_, NodeError>(())
         }));
-        tokio::time::timeout(READY_TIMEOUT, all)
-            .await
+        interrupt
+            .or(tokio::time::timeout(READY_TIMEOUT, all))
+            .await?
             .map_err(|_| NodeError::Timeout {
                 what: "connecting the nodes with each other",
                 seconds: READY_TIMEOUT.as_secs(),
             })??;
 
         // The liar comes last, so that the honest nodes need not get past it.
-        self.launch_liar().await?;
+        self.launch_liar(interrupt).await?;
         if let Some(liar) = &self.liar {
             report(DevnetEvent::Node {
                 index: self.nodes.len(),
@@ -429,4 +442,33 @@ fn without_peer_id(address: &Multiaddr) -> Multiaddr {
         .iter()
         .filter(|protocol| !matches!(protocol, Protocol::P2p(_)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use std::{
+        future::{pending, ready},
+        pin::pin,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_waits_can_be_interrupted() {
+        let interrupt = Interrupt::default();
+        assert_eq!(interrupt.or(ready(5)).await.unwrap(), 5);
+        interrupt.check().unwrap();
+        let mut waiting = pin!(interrupt.or(pending::<()>()));
+        assert!(futures::poll!(&mut waiting).is_pending());
+        interrupt.clone().interrupt();
+        match waiting.await {
+            Err(NodeError::Interrupted) => {}
+            other => panic!("{other:?}"),
+        }
+        // Nothing more is begun then.
+        assert!(interrupt.or(ready(5)).await.is_err());
+        assert!(interrupt.check().is_err());
+    }
 }

@@ -46,8 +46,11 @@ use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio_stream::wrappers::BroadcastStream;
 
-pub(crate) use self::network::{NetworkSetup, connect, probe_port};
-pub use self::{network::validate_listen_address, producer::BlockTime};
+pub(crate) use self::network::{NetworkSetup, PORT_PATIENCE, connect, port_given_back, probe_port};
+pub use self::{
+    network::{meet, validate_listen_address},
+    producer::BlockTime,
+};
 use crate::{
     chain::{ChainData, ChainError, KeyRing, ValidatorKeys},
     liar::Lie,

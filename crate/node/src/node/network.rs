@@ -1,6 +1,7 @@
 //! The real network stack, set up for many nodes on one machine.
 
 use std::{
+    collections::HashSet,
     io,
     net::{IpAddr, TcpListener},
     num::NonZeroU8,
@@ -8,13 +9,20 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use futures::StreamExt;
 use nimiq_blockchain_proxy::BlockchainProxy;
 use nimiq_dht::Verifier;
 use nimiq_hash::Blake2bHash;
-use nimiq_network_interface::{Multiaddr, Protocol, peer_info::Services};
-use nimiq_network_libp2p::{
-    Config, Keypair, Network, NetworkError, discovery::peer_contacts::PeerContact,
+use nimiq_network_interface::{
+    Multiaddr, Protocol,
+    network::{Network as _, NetworkEvent},
+    peer_info::Services,
 };
+use nimiq_network_libp2p::{
+    Config, Keypair, Network, NetworkError, PeerId, discovery::peer_contacts::PeerContact,
+};
+use nimiq_utils::spawn;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::NodeError;
 use crate::chain::genesis_block;
@@ -29,6 +37,14 @@ const BUFFER_SIZE: usize = 1024;
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often to look whether it has.
 const LISTEN_CHECK: Duration = Duration::from_millis(2);
+/// How often seeds are dialled that have not been met.
+const MEET_PERIOD: Duration = Duration::from_secs(5);
+/// How often each is dialled so at most.
+const MEET_TRIES: usize = 24;
+/// How long to wait for a port that is in use, if it was ours a moment ago.
+pub(crate) const PORT_PATIENCE: Duration = Duration::from_secs(5);
+/// How often to look whether it is free.
+const PORT_CHECK: Duration = Duration::from_millis(50);
 
 /// What a node is in its network.
 #[derive(Debug)]
@@ -48,6 +64,7 @@ pub(crate) struct NetworkSetup {
 pub(crate) struct Listening {
     network: Arc<Network>,
     address: Multiaddr,
+    seeds: Vec<Multiaddr>,
 }
 
 /// Creates a network that doesn't listen yet, so that nobody comes before it can answer.
@@ -74,7 +91,7 @@ pub(crate) async fn connect(
     let config = Config::new(
         keypair,
         contact,
-        seeds,
+        seeds.clone(),
         genesis.unwrap_or_else(|| genesis_block().hash()),
         false,
         required,
@@ -93,6 +110,7 @@ pub(crate) async fn connect(
     let listening = Listening {
         network: Arc::clone(&network),
         address,
+        seeds,
     };
     Ok((network, listening))
 }
@@ -100,7 +118,11 @@ pub(crate) async fn connect(
 impl Listening {
     /// Listens, starts to connect to others, and returns the address with port and peer id.
     pub(crate) async fn start(self) -> Result<Multiaddr, NodeError> {
-        let Self { network, address } = self;
+        let Self {
+            network,
+            address,
+            seeds,
+        } = self;
         network
             .listen_on(vec![address.clone()])
             .await
@@ -111,9 +133,57 @@ impl Listening {
                 what: "opening a port",
                 seconds: LISTEN_TIMEOUT.as_secs(),
             })?;
+        spawn(meet(Arc::clone(&network), seeds));
         network.start_connecting().await;
         Ok(actual.with(Protocol::P2p(*network.local_peer_id())))
     }
+}
+
+/// Dials those of `seeds` again that have not become peers yet, every few seconds; ends when each has
+/// been one, or after two minutes. To be started before the network starts to connect, which dials them first. A
+/// seed is known by the peer id in its address; one without is left to the network.
+///
+/// The network alone marks who was slower than its three seconds a step as down, and comes back to
+/// it after minutes. Here all are on one machine, and slow because that is busy.
+pub async fn meet(network: Arc<Network>, seeds: Vec<Multiaddr>) {
+    let mut events = network.subscribe_events();
+    let met: HashSet<PeerId> = network.get_peers().into_iter().collect();
+    let mut missing: Vec<(PeerId, Multiaddr)> = seeds
+        .into_iter()
+        .filter_map(|address| Some((peer_id(&address)?, address)))
+        .filter(|(peer, _)| !met.contains(peer))
+        .collect();
+    let mut ticks = interval_at(Instant::now() + MEET_PERIOD, MEET_PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tries = 0;
+    while !missing.is_empty() && tries < MEET_TRIES {
+        tokio::select! {
+            event = events.next() => match event {
+                Some(Ok(NetworkEvent::PeerJoined(joined, _))) => {
+                    missing.retain(|(peer, _)| *peer != joined);
+                }
+                // Whom it missed to tell of is dialled once more, which does no harm.
+                Some(_) => {}
+                None => return,
+            },
+            _ = ticks.tick() => {
+                tries += 1;
+                missing.retain(|(peer, _)| !network.has_peer(*peer));
+                for (_, address) in &missing {
+                    if let Err(error) = network.dial_address(address.clone()).await {
+                        log::debug!("Can't dial {address} again: {error}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn peer_id(address: &Multiaddr) -> Option<PeerId> {
+    address.iter().find_map(|protocol| match protocol {
+        Protocol::P2p(peer) => Some(peer),
+        _ => None,
+    })
 }
 
 /// The address the system gave, once it has; of several that of this machine, which is certain to
@@ -191,6 +261,27 @@ pub(crate) fn probe_port(address: &Multiaddr) -> Result<(), NodeError> {
         })
 }
 
+/// Waits until nobody listens on a port, `patience` at most: a listener that was stopped may linger. A
+/// checked address is assumed.
+///
+/// # Errors
+/// If somebody still listens then, or it can't be listened on at all.
+pub(crate) async fn port_given_back(
+    address: &Multiaddr,
+    patience: Duration,
+) -> Result<(), NodeError> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match probe_port(address) {
+            // The system has no event for it.
+            Err(NodeError::Listen { in_use: true, .. }) if Instant::now() < deadline => {
+                tokio::time::sleep(PORT_CHECK).await;
+            }
+            probed => return probed,
+        }
+    }
+}
+
 fn listen_error(address: &Multiaddr, error: NetworkError) -> NodeError {
     // The reason is buried as deep as there are transports.
     let mut in_use = false;
@@ -207,5 +298,68 @@ fn listen_error(address: &Multiaddr, error: NetworkError) -> NodeError {
         address: address.clone(),
         in_use: in_use || reason.contains("Address already in use"),
         reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+    use crate::{
+        chain::ScriptedChain,
+        node::{Node, NodeConfig},
+    };
+
+    fn listener() -> (TcpListener, Multiaddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let address = format!("/ip4/127.0.0.1/tcp/{port}/ws").parse().unwrap();
+        (listener, address)
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_given_back_late_is_waited_for() {
+        let (listener, address) = listener();
+        match port_given_back(&address, Duration::ZERO).await {
+            Err(NodeError::Listen { in_use: true, .. }) => {}
+            other => panic!("{other:?}"),
+        }
+        let mut waiting = std::pin::pin!(port_given_back(&address, Duration::from_secs(600)));
+        assert!(futures::poll!(&mut waiting).is_pending());
+        drop(listener);
+        waiting.await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_seed_that_failed_is_dialled_until_it_is_met() {
+        let chain = ScriptedChain::new().unwrap();
+        let (listener, listen) = listener();
+        listener.set_nonblocking(true).unwrap();
+        let seed = NodeConfig {
+            listen,
+            ..NodeConfig::follower(vec![])
+        };
+        let id = seed.identity.public().to_peer_id();
+        let address = seed.listen.clone().with(Protocol::P2p(id));
+        let config = NodeConfig::follower(vec![address]);
+        let node = Node::start(config, chain.share()).await.unwrap();
+
+        // Whoever calls is hung up on. The network gives up after three calls, for two minutes.
+        let calls = async {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            for _ in 0..4 {
+                listener.accept().await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), calls)
+            .await
+            .unwrap();
+        let seed = Node::start(seed, chain.share()).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(60), node.connected(1))
+            .await
+            .unwrap();
+        node.stop().await;
+        seed.stop().await;
     }
 }

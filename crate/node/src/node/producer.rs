@@ -141,3 +141,17 @@ fn take_transactions(blockchain: &Blockchain, mempool: &Mempool) -> Vec<Transact
     transactions.append(&mut regular);
     transactions
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pace_is_what_was_asked_for() {
+        for millis in [50, 500, 1_000, 3_600_000] {
+            let pace = BlockTime::from_millis(millis);
+            assert_eq!(pace.period(), Duration::from_millis(millis));
+            assert_eq!(pace == BlockTime::Standard, millis == 1_000);
+        }
+    }
+}

@@ -33,7 +33,10 @@ use nimiq_network_libp2p::{
 };
 use nimiq_utils::spawn;
 use parking_lot::{Mutex, RwLock};
-use pico_node::chain::{NETWORK_ID, genesis_block, init_policy};
+use pico_node::{
+    chain::{NETWORK_ID, genesis_block, init_policy},
+    node::meet,
+};
 
 /// Fails a test that waits for what doesn't come.
 pub async fn within<T>(seconds: u64, what: &str, future: impl Future<Output = T>) -> T {
@@ -88,25 +91,15 @@ pub struct Prober {
 impl Prober {
     /// Connects, whatever services the peer has.
     pub async fn connect(address: &Multiaddr) -> Self {
-        let (network, _) = light_network(vec![address.clone()], Services::empty()).await;
+        let seeds = vec![address.clone()];
+        let (network, _) = light_network(seeds.clone(), Services::empty()).await;
         let mut events = network.subscribe_events();
+        spawn(meet(Arc::clone(&network), seeds));
         network.start_connecting().await;
-        // On a busy machine a handshake can take longer than its three seconds; a node tries again
-        // only after minutes.
         let joined = async {
             loop {
-                let joining = async {
-                    loop {
-                        if let Ok(NetworkEvent::PeerJoined(peer, info)) =
-                            events.next().await.unwrap()
-                        {
-                            return (peer, info.get_services());
-                        }
-                    }
-                };
-                match tokio::time::timeout(Duration::from_secs(5), joining).await {
-                    Ok(joined) => return joined,
-                    Err(_) => drop(network.dial_address(address.clone()).await),
+                if let Ok(NetworkEvent::PeerJoined(peer, info)) = events.next().await.unwrap() {
+                    return (peer, info.get_services());
                 }
             }
         };
@@ -128,7 +121,8 @@ pub struct PicoClient {
 
 impl PicoClient {
     pub async fn start(seeds: Vec<Multiaddr>, min_peers: usize) -> Self {
-        let (network, chain) = light_network(seeds, Services::required(NodeType::Pico)).await;
+        let required = Services::required(NodeType::Pico);
+        let (network, chain) = light_network(seeds.clone(), required).await;
         let events = network.subscribe_events();
         let proxy = BlockchainProxy::from(&chain);
         let syncer = SyncerProxy::new_pico(
@@ -147,6 +141,7 @@ impl PicoClient {
         );
         let consensus_proxy = consensus.proxy();
         spawn(consensus);
+        spawn(meet(Arc::clone(&network), seeds));
         network.start_connecting().await;
         Self {
             network,
