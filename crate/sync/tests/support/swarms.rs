@@ -10,6 +10,8 @@ use nimiq_network_libp2p::{
     Keypair, Network as NodeNetwork, discovery::peer_contacts::PeerContact,
 };
 
+use pico_node::node::meet;
+
 use super::blocks::params;
 
 /// The swarm of a full node, as a light client.
@@ -22,7 +24,7 @@ pub async fn node_network(seeds: Vec<Multiaddr>) -> Arc<NodeNetwork> {
     let config = nimiq_network_libp2p::Config::new(
         keypair,
         contact.unwrap(),
-        seeds,
+        seeds.clone(),
         params().genesis().hash,
         false,
         Services::required(NodeType::Pico),
@@ -38,6 +40,7 @@ pub async fn node_network(seeds: Vec<Multiaddr>) -> Arc<NodeNetwork> {
         1024,
     );
     let network = Arc::new(NodeNetwork::new(config, ()).await);
+    tokio::spawn(meet(Arc::clone(&network), seeds));
     network.start_connecting().await;
     network
 }
