@@ -34,6 +34,9 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(15);
 /// See [`PING_INTERVAL`]. One failed ping closes the connection.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long closing one connection may take. A peer that reads nothing is left without a goodbye.
+pub const GOODBYE_TIMEOUT: Duration = Duration::from_millis(1_500);
+
 /// How long closing the network waits for its connections to say goodbye.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 

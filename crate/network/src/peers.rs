@@ -117,6 +117,8 @@ pub struct PeerStatus {
     pub rtt: Option<Duration>,
     /// The services it offers, by its own signed contact.
     pub services: Services,
+    /// The services that we offered when it came: it was told no later change.
+    pub told: Services,
 }
 
 /// Peers that have completed the discovery handshake.

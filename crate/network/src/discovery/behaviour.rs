@@ -119,7 +119,10 @@ pub(crate) enum Event {
         peer: PeerId,
         connection: ConnectionId,
         address: Multiaddr,
+        /// What it offers.
         services: Services,
+        /// What it was told that we offer.
+        told: Services,
     },
     /// New contacts are in the book.
     NewContacts,
@@ -266,7 +269,11 @@ impl NetworkBehaviour for Behaviour {
         report: Report,
     ) {
         match report {
-            Report::Established { contact, address } => {
+            Report::Established {
+                contact,
+                address,
+                told,
+            } => {
                 self.shared.clock.observe(peer, contact.inner.timestamp);
                 let services = contact.inner.services;
                 let now = self.shared.clock.network_secs();
@@ -282,6 +289,7 @@ impl NetworkBehaviour for Behaviour {
                         connection,
                         address,
                         services,
+                        told,
                     }));
             }
             Report::Contacts(contacts) => self.receive(peer, contacts),

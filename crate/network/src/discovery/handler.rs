@@ -45,6 +45,8 @@ pub(crate) enum Report {
         contact: Box<SignedPeerContact>,
         /// The address of the connection.
         address: Multiaddr,
+        /// The services of our own contact, as it was told.
+        told: Services,
     },
     /// Contacts the peer passed on. Their signatures are not checked yet.
     Contacts(Vec<SignedPeerContact>),
@@ -73,7 +75,8 @@ pub(crate) struct Handler {
     outbound: Option<FrameWriter<Stream>>,
     /// Set from the peer's handshake on.
     theirs: Option<PeerHandshake>,
-    acknowledged: bool,
+    /// The services we have said we offer, once we have acknowledged.
+    told: Option<Services>,
     /// Runs until the current step has to be done.
     step_timer: Option<Pin<Box<Sleep>>>,
     /// Runs until our acknowledgement is sent even if the peer's has not arrived.
@@ -106,7 +109,7 @@ impl Handler {
             inbound: None,
             outbound: None,
             theirs: None,
-            acknowledged: false,
+            told: None,
             step_timer: Some(Box::pin(sleep(limits::HANDSHAKE_STEP_TIMEOUT))),
             ack_timer: None,
             update_interval: None,
@@ -169,12 +172,13 @@ impl Handler {
     /// ahead of it would be ignored silently, and we would never count as a peer on that side.
     fn acknowledge(&mut self, their_time: Option<u64>) {
         let Some(theirs) = &self.theirs else { return };
-        if self.acknowledged {
+        if self.told.is_some() {
             return;
         }
         let Some(peer_contact) = self.shared.own_contact(their_time, self.dialled) else {
             return self.fail(DiscoveryError::ChallengeFailed);
         };
+        self.told = Some(peer_contact.inner.services);
         let message = DiscoveryMessage::HandshakeAck {
             peer_contact,
             response_signature: self.shared.identity.tagged_sign(&theirs.nonce),
@@ -183,7 +187,6 @@ impl Handler {
                 .shared
                 .sample(theirs.services, theirs.limit, &self.peer),
         };
-        self.acknowledged = true;
         self.ack_timer = None;
         self.send(&message);
     }
@@ -265,9 +268,9 @@ impl Handler {
             return self.fail(DiscoveryError::ChallengeFailed);
         }
         self.acknowledge(Some(contact.inner.timestamp));
-        if self.failed {
+        let Some(told) = self.told.filter(|_| !self.failed) else {
             return;
-        }
+        };
         self.update_interval = update_interval.map(|secs| {
             Duration::from_secs(secs).clamp(limits::MIN_SEND_INTERVAL, limits::MAX_SEND_INTERVAL)
         });
@@ -278,6 +281,7 @@ impl Handler {
         self.reports.push_back(Report::Established {
             contact: Box::new(contact),
             address: self.remote_address.clone(),
+            told,
         });
         if !contacts.is_empty() {
             self.reports.push_back(Report::Contacts(contacts));

@@ -10,7 +10,10 @@ use nimiq_network_interface::{
 use nimiq_time::sleep;
 use web_time::Instant;
 
-use super::{Task, dialling::latest_dials};
+use super::{
+    Task,
+    dialling::{WaitingDial, latest_dials},
+};
 use crate::{
     address,
     command::{Mode, answer},
@@ -40,6 +43,8 @@ pub(super) struct Peer {
     established: HashSet<ConnectionId>,
     /// Why it is being disconnected.
     reason: Option<LeaveReason>,
+    /// Dials that wait until it is.
+    again: Vec<WaitingDial>,
     /// Malformed gossip messages so far.
     pub(super) strikes: u32,
 }
@@ -64,6 +69,12 @@ impl Task {
                         answer(waiter, Err(DialError::Offline));
                     }
                 }
+                let waiting = self.state.peers.values_mut();
+                for dial in waiting.flat_map(|peer| peer.again.drain(..)) {
+                    for waiter in dial.waiters {
+                        answer(waiter, Err(DialError::Offline));
+                    }
+                }
                 let peers: Vec<PeerId> = self.state.peers.keys().copied().collect();
                 for peer in peers {
                     self.drop_peer(peer, LeaveReason::GoingOffline);
@@ -80,6 +91,9 @@ impl Task {
         if let Some(reason) = leaving.and_then(|peer| peer.reason.clone()) {
             // Its connections are being closed, and this is one more.
             self.swarm.close_connection(id);
+            if self.dial_again_when_gone(peer, id) {
+                return;
+            }
             return self.end_dial(id, DialError::Lost(reason));
         }
         let address = address::without_peer_id(at.get_remote_address());
@@ -140,6 +154,7 @@ impl Task {
         id: ConnectionId,
         address: Multiaddr,
         services: Services,
+        told: Services,
     ) {
         let Some(state) = self.state.peers.get_mut(&peer) else {
             return;
@@ -167,6 +182,7 @@ impl Task {
                 dialled,
                 rtt: None,
                 services,
+                told,
             };
             self.hub.peers.insert(status.clone());
             let info = PeerInfo::new(status.address.clone(), services);
@@ -203,7 +219,9 @@ impl Task {
         let is_peer = !state.established.is_empty();
         let reason = state.reason.clone().or(connection.reason);
         let reason = reason.unwrap_or(LeaveReason::Closed(cause));
+        let mut again = Vec::new();
         if state.connections.is_empty() {
+            again = std::mem::take(&mut state.again);
             self.state.peers.remove(&peer);
         }
         log::debug!("connection with {peer} closed: {reason}");
@@ -226,7 +244,23 @@ impl Task {
             self.hub.emit(NetworkEvent::PeerLeft(peer));
             self.hub.notify(NetworkNotice::peer_left(peer, reason));
         }
+        for dial in again {
+            self.start_dial(dial.candidate, dial.waiters, dial.others);
+        }
         self.wake_pool();
+    }
+
+    /// Whether this peer's connections are being closed.
+    pub(super) fn is_leaving(&self, peer: &PeerId) -> bool {
+        let state = self.state.peers.get(peer);
+        state.is_some_and(|state| state.reason.is_some())
+    }
+
+    /// Has a dial wait until this peer, which is leaving, is gone.
+    pub(super) fn wait_until_gone(&mut self, peer: PeerId, dial: WaitingDial) {
+        if let Some(state) = self.state.peers.get_mut(&peer) {
+            state.again.push(dial);
+        }
     }
 
     /// Closes all connections with a peer, for this reason.

@@ -34,21 +34,31 @@ pub(super) struct Dial {
     others: Vec<Multiaddr>,
 }
 
+/// A dial that waits until its peer, with whom all connections are being closed, is gone: a connection
+/// made before that would be closed with the others.
+#[derive(Debug)]
+pub(super) struct WaitingDial {
+    pub(super) candidate: Candidate,
+    pub(super) waiters: Vec<Waiter>,
+    /// Other addresses of the peer, for those who wait if this one fails.
+    pub(super) others: Vec<Multiaddr>,
+}
+
 /// Somebody who waits for a dial.
 pub(super) type Waiter = Reply<Result<PeerId, DialError>>;
 
 impl Task {
     pub(super) fn dial_address(&mut self, address: Multiaddr, reply: Waiter) {
         let candidate = Candidate::new(&address);
-        if let Some(peer) = self.connected_at(&candidate) {
-            return answer(reply, Ok(peer));
+        match self.connected_at(&candidate) {
+            Some(peer) if !self.is_leaving(&peer) => answer(reply, Ok(peer)),
+            _ => self.start_dial(candidate, vec![reply], Vec::new()),
         }
-        self.start_dial(candidate, vec![reply], Vec::new());
     }
 
     /// Dials a peer at its addresses, one after the other.
     pub(super) fn dial_peer(&mut self, peer: PeerId, reply: Waiter) {
-        if self.hub.peers.contains(&peer) {
+        if self.hub.peers.contains(&peer) && !self.is_leaving(&peer) {
             return answer(reply, Ok(peer));
         }
         let mut addresses = self.shared.book.lock().addresses_of(&peer);
@@ -116,6 +126,40 @@ impl Task {
             .filter(|peer| self.hub.peers.contains(peer))
     }
 
+    /// The peer that is leaving and that this candidate is, as far as can be told before dialling.
+    fn leaving_at(&self, candidate: &Candidate) -> Option<PeerId> {
+        let peer = candidate.peer.or_else(|| {
+            let mut connections = self.state.connections.values();
+            connections
+                .find(|connection| connection.dialled && connection.address == candidate.address)
+                .map(|connection| connection.peer)
+        });
+        peer.filter(|peer| self.is_leaving(peer))
+    }
+
+    /// Has those who wait for this dial wait for one more, once its peer is gone. False if nobody does.
+    pub(super) fn dial_again_when_gone(&mut self, peer: PeerId, id: ConnectionId) -> bool {
+        let dial = self.state.dials.get(&id);
+        if dial.is_none_or(|dial| dial.waiters.is_empty()) {
+            return false;
+        }
+        let Some(dial) = self.state.dials.remove(&id) else {
+            return false;
+        };
+        let candidate = Candidate {
+            peer: dial.peer,
+            address: dial.address,
+        };
+        let (waiters, others) = (dial.waiters, dial.others);
+        let dial = WaitingDial {
+            candidate,
+            waiters,
+            others,
+        };
+        self.wait_until_gone(peer, dial);
+        true
+    }
+
     fn is_dialling(&self, candidate: &Candidate) -> bool {
         self.state.dials.values().any(|dial| {
             dial.address == candidate.address
@@ -129,12 +173,19 @@ impl Task {
         waiters: Vec<Waiter>,
         others: Vec<Multiaddr>,
     ) {
-        let Candidate { peer, address } = candidate;
         let error = if self.state.mode == Mode::Offline {
             DialError::Offline
-        } else if let Err(error) = self.policy.check(&address) {
+        } else if let Err(error) = self.policy.check(&candidate.address) {
             error
+        } else if let Some(peer) = self.leaving_at(&candidate) {
+            let dial = WaitingDial {
+                candidate,
+                waiters,
+                others,
+            };
+            return self.wait_until_gone(peer, dial);
         } else {
+            let Candidate { peer, address } = candidate;
             // Somebody dials there already: wait with them.
             if let Some(dial) = self
                 .state
@@ -165,7 +216,7 @@ impl Task {
             return;
         };
         self.hub
-            .notify(NetworkNotice::dial_failed(address, error.clone()));
+            .notify(NetworkNotice::dial_failed(candidate.address, error.clone()));
         for waiter in waiters {
             answer(waiter, Err(error.clone()));
         }

@@ -104,8 +104,9 @@ impl Task {
                 connection,
                 address,
                 services,
+                told,
             } => {
-                self.on_established(peer, connection, address, services);
+                self.on_established(peer, connection, address, services, told);
             }
             DiscoveryEvent::NewContacts => self.wake_pool(),
             // The behaviour closes the connections itself; what is left is to remember why.

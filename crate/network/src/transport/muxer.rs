@@ -4,7 +4,7 @@
 
 use std::{
     collections::VecDeque,
-    future::{Ready, ready},
+    future::{Future as _, Ready, ready},
     io, iter,
     pin::Pin,
     task::{Context, Poll, Waker, ready},
@@ -15,6 +15,7 @@ use libp2p::core::{
     muxing::{StreamMuxer, StreamMuxerEvent},
     upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo},
 };
+use nimiq_time::{Sleep, sleep};
 use yamux::{Connection, ConnectionError, Mode, Stream};
 
 use crate::limits;
@@ -59,6 +60,8 @@ pub(super) struct Muxer<C> {
     /// is made by asking for the next one, also when only the streams that exist are to go on.
     opened: VecDeque<Stream>,
     taker: Option<Waker>,
+    /// How much longer it is tried to say goodbye.
+    closing: Option<Pin<Box<Sleep>>>,
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Muxer<C> {
@@ -67,6 +70,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Muxer<C> {
             connection: Connection::new(io, yamux::Config::default(), mode),
             opened: VecDeque::new(),
             taker: None,
+            closing: None,
         }
     }
 
@@ -102,8 +106,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
         self.get_mut().connection.poll_new_outbound(cx)
     }
 
+    /// What was written goes first, and then the goodbye. Somebody who reads nothing would never get
+    /// there, and all the time count as connected.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.get_mut().connection.poll_close(cx)
+        let this = self.get_mut();
+        if let Poll::Ready(result) = this.connection.poll_close(cx) {
+            return Poll::Ready(result);
+        }
+        let patience = this
+            .closing
+            .get_or_insert_with(|| Box::pin(sleep(limits::GOODBYE_TIMEOUT)));
+        patience.as_mut().poll(cx).map(Ok)
     }
 
     fn poll(
@@ -122,5 +135,74 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
         // There may be more, but others want their turn as well.
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::{future::poll_fn, time::Duration};
+
+    use futures::AsyncWriteExt as _;
+    use tokio::time::{Instant, timeout};
+
+    use super::*;
+
+    /// A line that takes so many bytes, and brings none.
+    struct Line {
+        room: usize,
+    }
+
+    impl AsyncRead for Line {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Line {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let taken = self.room.min(buf.len());
+            self.room -= taken;
+            match taken {
+                0 => Poll::Pending,
+                taken => Poll::Ready(Ok(taken)),
+            }
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// How long it takes to close a connection on which something was said, over such a line.
+    async fn closing(room: usize) -> Duration {
+        let mut muxer = Muxer::new(Line { room }, Mode::Client);
+        let mut stream = poll_fn(|cx| Pin::new(&mut muxer).poll_outbound(cx))
+            .await
+            .unwrap();
+        stream.write_all(&[1; 10_000]).await.unwrap();
+        let began = Instant::now();
+        let close = poll_fn(|cx| Pin::new(&mut muxer).poll_close(cx));
+        let closed = timeout(limits::GOODBYE_TIMEOUT * 2, close).await;
+        closed.unwrap().unwrap();
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_nothing_is_left_without_a_goodbye() {
+        assert_eq!(closing(100_000).await, Duration::ZERO);
+        assert_eq!(closing(1_000).await, limits::GOODBYE_TIMEOUT);
     }
 }

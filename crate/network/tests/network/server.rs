@@ -12,7 +12,7 @@ use nimiq_network_interface::{
 use nimiq_serde::{Deserialize, Serialize};
 use pico_network::{
     Capacity, DialError, Direction, GossipId, LeaveReason, Network, NetworkNotice, RawRequests,
-    Violation, reqres::rate_limit::RateLimit,
+    Violation, discovery::messages::DiscoveryMessage, reqres::rate_limit::RateLimit,
 };
 use tokio::{
     io::AsyncReadExt as _,
@@ -323,6 +323,66 @@ async fn the_offer_changes_and_is_not_for_those_who_were_dialled() {
     };
     assert_eq!(services, Services::empty());
     server.close().await;
+}
+
+#[tokio::test]
+async fn what_somebody_was_told_is_known_and_what_came_after_is_not() {
+    let (server, address) = server(|_| {}).await;
+    server.set_offer(Services::empty(), vec![]);
+    let mut notices = server.subscribe();
+    let mut client = Raw::dial(&address, &[DISCOVERY]).await;
+    let (mut write, mut read) = client.discovery_streams().await;
+    send(&mut write, &handshake(genesis())).await;
+    let nonce = receive_handshake(&mut read).await;
+    let DiscoveryMessage::HandshakeAck { peer_contact, .. } = receive(&mut read).await else {
+        panic!("expected an acknowledgement");
+    };
+    assert_eq!(peer_contact.inner.services, Services::empty());
+    // Between the two halves of the handshake.
+    server.set_offer(Services::ACCOUNTS_PROOF, vec![address.clone()]);
+    send(&mut write, &client.ack(&nonce, vec![])).await;
+    let joined = notice(&mut notices).await;
+    assert!(
+        matches!(joined, NetworkNotice::PeerJoined { .. }),
+        "{joined:?}"
+    );
+    let told = |peer| server.peer(&peer).unwrap().told;
+    assert_eq!(told(client.peer_id()), Services::empty());
+    let mut late = Raw::dial(&address, &[DISCOVERY]).await;
+    let _streams = late.handshake().await;
+    notice(&mut notices).await;
+    assert_eq!(told(late.peer_id()), Services::ACCOUNTS_PROOF);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn who_is_dialled_while_leaving_is_dialled_when_gone() {
+    let (far, address) = listening_pico(full()).await;
+    let peer = far.get_local_peer_id();
+    let named = with_peer(&address, peer);
+    let near = pico();
+    near.dial(address.clone()).await.unwrap();
+    let mut notices = near.subscribe();
+    for again in [&address, &named] {
+        // Both wishes are there before anything of the connection has ended.
+        let (dialled, ()) = tokio::join!(biased; near.dial(again.clone()), async {});
+        assert_eq!(dialled, Ok(peer), "it is connected");
+        let ((), dialled) = tokio::join!(biased; near.disconnect(peer), near.dial(again.clone()));
+        assert_eq!(dialled, Ok(peer));
+        let left = notice(&mut notices).await;
+        assert!(matches!(left, NetworkNotice::PeerLeft { .. }), "{left:?}");
+        let joined = notice(&mut notices).await;
+        assert!(
+            matches!(joined, NetworkNotice::PeerJoined { .. }),
+            "{joined:?}"
+        );
+        assert_eq!(near.peer_count(), 1);
+    }
+    // Without a network nobody is waited for.
+    near.disconnect(peer).await;
+    let (dialled, ()) = tokio::join!(biased; near.dial(address), near.close());
+    assert!(dialled.is_err(), "{dialled:?}");
+    far.close().await;
 }
 
 fn news(text: &str) -> News {

@@ -209,6 +209,7 @@ mod tests {
             dialled: true,
             rtt: None,
             services: Services::ACCOUNTS_PROOF,
+            told: Services::empty(),
         }
     }
 
