@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use futures::{StreamExt, future::select_all};
+use futures::{StreamExt, stream::FuturesUnordered};
 use nimiq_consensus::messages::{BlockHeaderMessage, BlockHeaderTopic, RequestBlock};
 use nimiq_network_interface::network::{MsgAcceptance, Network as _, PubsubId as _, Topic};
 use nimiq_primitives::{networks::NetworkId, policy::Policy};
@@ -51,14 +51,22 @@ pub(super) async fn relay_headers(
                 // Errors here mean that nobody listens, or that the reader is busy and will find the
                 // block by the next one.
                 drop(readers.blocks.send(()));
-                if is_confirmed(&network, &upstreams, &header, source).await {
-                    network.validate_message::<BlockHeaderTopic>(id, MsgAcceptance::Accept);
-                    counters.headers.increment();
-                    drop(readers.headers.try_send((header, source)));
-                } else {
-                    log::warn!("no other upstream has the block that {source} announced");
-                    network.validate_message::<BlockHeaderTopic>(id, MsgAcceptance::Reject);
-                    counters.rejected.increment();
+                let judgement = judge(&network, &upstreams, &header, source).await;
+                network.validate_message::<BlockHeaderTopic>(id, judgement);
+                match judgement {
+                    MsgAcceptance::Accept => {
+                        counters.headers.increment();
+                        drop(readers.headers.try_send((header, source)));
+                    }
+                    MsgAcceptance::Reject => {
+                        log::warn!("no other upstream has the block that {source} announced");
+                        counters.rejected.increment();
+                    }
+                    MsgAcceptance::Ignore => {
+                        log::debug!(
+                            "nobody says whether there is the block that {source} announced"
+                        );
+                    }
                 }
             }
         }),
@@ -66,19 +74,20 @@ pub(super) async fn relay_headers(
     Ok(())
 }
 
-/// Whether another upstream has taken that block for one of the chain, if there is another one. Clients
-/// would blame the gateway for a header that is wrong.
-async fn is_confirmed(
+/// Accepts a header if another upstream has taken that block for one of the chain, or if there is no
+/// other one; for clients would blame the gateway for a header that is wrong. Ignores it if others are
+/// there and say nothing in time: clients find the block by the next one.
+async fn judge(
     network: &Network,
     upstreams: &Upstreams,
     header: &BlockHeaderMessage,
     source: PeerId,
-) -> bool {
+) -> MsgAcceptance {
     let mut others = upstreams.connected.borrow().clone();
     let suspects = upstreams.suspects.borrow().clone();
     others.retain(|peer| *peer != source && !suspects.contains(peer));
     if others.is_empty() {
-        return true;
+        return MsgAcceptance::Accept;
     }
     let hash = match header {
         BlockHeaderMessage::Micro { header, .. } => header.hash(),
@@ -86,7 +95,7 @@ async fn is_confirmed(
             // The hash of a set of validators with gaps can't be computed.
             let validators = header.validators.as_ref();
             if validators.is_some_and(|set| set.validate_structure().is_err()) {
-                return false;
+                return MsgAcceptance::Reject;
             }
             header.hash()
         }
@@ -96,25 +105,41 @@ async fn is_confirmed(
         include_body: false,
     };
     let (request, denied) = (&request, &AtomicBool::new(false));
-    let ask = |peer: PeerId| {
-        Box::pin(async move {
-            let mut pause = limits::CONFIRMATION_RETRY;
-            loop {
-                match network.request(request.clone(), peer).await {
-                    Ok(Ok(_)) => return,
-                    // It may have it in a moment.
-                    Ok(Err(_)) => denied.store(true, Ordering::Relaxed),
-                    Err(_) => std::future::pending().await,
+    let ask = async |peer: PeerId| {
+        let mut pause = limits::CONFIRMATION_RETRY;
+        loop {
+            match network.request(request.clone(), peer).await {
+                Ok(Ok(_)) => return true,
+                // It may have it in a moment.
+                Ok(Err(_)) => denied.store(true, Ordering::Relaxed),
+                Err(error) => {
+                    log::debug!("{peer} can't be asked for a block: {error}");
+                    return false;
                 }
-                sleep(pause).await;
-                pause *= 2;
             }
-        })
+            sleep(pause).await;
+            pause *= 2;
+        }
     };
-    // One that has the block is enough. If none of them can be asked, there is nobody else.
-    let asked = others.into_iter().take(limits::ATTEMPTS).map(ask);
-    let confirmed = timeout(limits::CONFIRMATION, select_all(asked)).await;
-    confirmed.is_ok() || !denied.load(Ordering::Relaxed)
+    let mut asked: FuturesUnordered<_> =
+        others.into_iter().take(limits::ATTEMPTS).map(ask).collect();
+    // One that has the block is enough.
+    let any_has_it = async {
+        while let Some(has_it) = asked.next().await {
+            if has_it {
+                return true;
+            }
+        }
+        false
+    };
+    let confirmed = timeout(limits::CONFIRMATION, any_has_it).await;
+    match (confirmed, denied.load(Ordering::Relaxed)) {
+        (Ok(true), _) => MsgAcceptance::Accept,
+        // None of them can be asked, so there is nobody else.
+        (Ok(false), false) => MsgAcceptance::Accept,
+        (Err(_), true) => MsgAcceptance::Reject,
+        (Ok(false), true) | (Err(_), false) => MsgAcceptance::Ignore,
+    }
 }
 
 /// A topic of transactions, with fewer of them than a node takes from another node.

@@ -81,12 +81,15 @@ fn different(heads: &[(PeerId, ResponseHead)]) -> Suspects {
         head.block_number.abs_diff(median)
             > limits::MAX_HEAD_DISTANCE_BATCHES * Policy::blocks_per_batch()
     };
-    // Those in one batch, or one epoch, have the same last macro block, or election block.
+    // Those for whom the same macro block, or election block, is the last one. Genesis is the first, and
+    // a number before that is far from all the same.
+    let number = |head: &ResponseHead| head.block_number.max(Policy::genesis_block_number());
     let wrong_macro = minority(heads, |head| {
-        (Policy::batch_at(head.block_number), &head.macro_hash)
+        (Policy::last_macro_block(number(head)), &head.macro_hash)
     });
     let wrong_election = minority(heads, |head| {
-        (Policy::epoch_at(head.block_number), &head.election_hash)
+        let last = Policy::last_election_block(number(head));
+        (last, &head.election_hash)
     });
     heads
         .iter()
@@ -186,5 +189,19 @@ mod tests {
         // One is a block before the election block, which it doesn't know yet.
         let behind = head(epoch - 1, 0, 0);
         assert_eq!(different(&[honest(), behind, honest()]), none);
+        let (one, two) = (head(epoch, 1, 1), head(epoch, 1, 1));
+        let behind = head(epoch - 1, 0, 0);
+        assert_eq!(different(&[one, behind, two]), none);
+        // Or before a checkpoint.
+        let checkpoint = epoch + Policy::blocks_per_batch();
+        let (one, two) = (head(checkpoint, 1, 2), head(checkpoint, 1, 2));
+        let behind = head(checkpoint - 1, 1, 1);
+        assert_eq!(different(&[one, behind, two]), none);
+        // Numbers can be anything.
+        for number in [0, Policy::genesis_block_number(), u32::MAX] {
+            let liar = head(number, 1, 1);
+            let id = liar.0;
+            assert_eq!(different(&[honest(), liar, honest()]), Suspects::from([id]));
+        }
     }
 }

@@ -38,7 +38,6 @@ mod upstreams;
 mod window;
 
 use std::{
-    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -179,7 +178,6 @@ impl Gateway {
             blocks: block_receiver,
             passed_on,
             suspects: upstreams.suspects.subscribe(),
-            told_nothing: HashSet::new(),
             addresses: announced.iter().map(without_peer).collect(),
             stopping: stop_receiver,
         };

@@ -2,7 +2,6 @@
 //! what that says.
 
 use std::{
-    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,8 +12,8 @@ use nimiq_network_interface::{
     request::InboundRequestError,
 };
 use pico_network::{
-    Multiaddr, Network, NetworkError, PeerId, RawRequest, RawRequests, Services, refusal,
-    reqres::rate_limit::RateLimit,
+    Multiaddr, Network, NetworkError, PeerId, PeerStatus, RawRequest, RawRequests, Services,
+    refusal, reqres::rate_limit::RateLimit,
 };
 use tokio::{
     sync::{broadcast, mpsc, watch},
@@ -64,8 +63,6 @@ pub(super) struct Server {
     pub(super) suspects: watch::Receiver<Suspects>,
     /// What clients are told to dial.
     pub(super) addresses: Vec<Multiaddr>,
-    /// Clients that came while there was nothing to be had.
-    pub(super) told_nothing: HashSet<PeerId>,
     /// Set when no more requests are taken; the task ends once all are answered.
     pub(super) stopping: watch::Receiver<bool>,
 }
@@ -157,14 +154,14 @@ impl Server {
     fn on_event(&mut self, relay: &mut Relay<Id>, event: NetworkEvent<PeerId>, now: Instant) {
         match event {
             NetworkEvent::PeerJoined(peer, info) => {
-                if self.network.peer(&peer).is_some_and(|peer| peer.dialled) {
+                let status = self.network.peer(&peer);
+                if status.as_ref().is_some_and(|peer| peer.dialled) {
                     relay.upstream_joined(peer, info.get_services());
                     self.offer(relay);
                 } else {
                     self.counters.joined.increment();
-                    if !*self.upstreams.serving.borrow() {
-                        self.told_nothing.insert(peer);
-                    }
+                    // An upstream may have come since it was told.
+                    self.invite_again(status.into_iter());
                 }
             }
             NetworkEvent::PeerLeft(peer) => {
@@ -173,7 +170,6 @@ impl Server {
                     self.offer(relay);
                 }
                 relay.client_left(&peer);
-                self.told_nothing.remove(&peer);
             }
             NetworkEvent::DhtReady => {}
         }
@@ -197,6 +193,7 @@ impl Server {
             }
         }
         self.offer(relay);
+        self.invite_again(peers.into_iter());
     }
 
     /// Tells clients what there is now.
@@ -210,25 +207,43 @@ impl Server {
         });
         self.network.set_offer(services, self.addresses.clone());
         let serving = services.contains(Services::ACCOUNTS_PROOF);
-        self.upstreams.serving.send_if_modified(|known| {
+        let changed = self.upstreams.serving.send_if_modified(|known| {
             let changed = *known != serving;
             *known = serving;
             changed
         });
-        if serving && !self.told_nothing.is_empty() {
-            let clients = std::mem::take(&mut self.told_nothing);
+        if changed {
+            self.invite_again(self.network.peers().into_iter());
+        }
+    }
+
+    /// Asks those of these clients to come again, if there is something to be had, who were told that
+    /// there is nothing: what a peer offers is told in the handshake.
+    fn invite_again(&self, peers: impl Iterator<Item = PeerStatus>) {
+        if !*self.upstreams.serving.borrow() {
+            return;
+        }
+        let clients = peers.filter(|peer| !peer.dialled && was_told_nothing(peer));
+        let clients: Vec<PeerId> = clients.map(|peer| peer.peer_id).collect();
+        if !clients.is_empty() {
             tokio::spawn(send_away(Arc::clone(&self.network), clients));
         }
     }
 }
 
-/// Asks clients to come again: what a peer offers is told in the handshake, and those were told that
-/// it is nothing. Not all at once, for they do come again.
-async fn send_away(network: Arc<Network>, clients: HashSet<PeerId>) {
+/// Whether a client knows of nothing to be had here.
+fn was_told_nothing(client: &PeerStatus) -> bool {
+    !client.told.contains(Services::ACCOUNTS_PROOF)
+}
+
+/// Not all at once, for they do come again. Those who have come again already may stay.
+async fn send_away(network: Arc<Network>, clients: Vec<PeerId>) {
     let pause = Duration::from_secs(1) / limits::INVITATIONS_PER_SECOND;
     for client in clients {
-        network.disconnect(client).await;
-        tokio::time::sleep(pause).await;
+        if network.peer(&client).as_ref().is_some_and(was_told_nothing) {
+            network.disconnect(client).await;
+            tokio::time::sleep(pause).await;
+        }
     }
 }
 
