@@ -305,7 +305,8 @@ impl Network {
             .ok_or(DialError::Closed)?
     }
 
-    /// Closes all connections with a peer. It can be dialled again; the pool doesn't for a while.
+    /// Closes all connections with a peer, and resolves when it is gone, within a second or two. It can be
+    /// dialled again; the pool doesn't for a while.
     pub async fn disconnect(&self, peer: PeerId) {
         self.disconnect_for(peer, CloseReason::Other).await;
     }

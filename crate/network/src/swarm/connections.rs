@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     address,
-    command::{Mode, answer},
+    command::{Mode, Reply, answer},
     error::{DialError, LeaveReason},
     handle::NetworkNotice,
     limits,
@@ -43,7 +43,8 @@ pub(super) struct Peer {
     established: HashSet<ConnectionId>,
     /// Why it is being disconnected.
     reason: Option<LeaveReason>,
-    /// Dials that wait until it is.
+    /// Who waits until it is, and dials that do.
+    told_when_gone: Vec<Reply<()>>,
     again: Vec<WaitingDial>,
     /// Malformed gossip messages so far.
     pub(super) strikes: u32,
@@ -219,10 +220,9 @@ impl Task {
         let is_peer = !state.established.is_empty();
         let reason = state.reason.clone().or(connection.reason);
         let reason = reason.unwrap_or(LeaveReason::Closed(cause));
-        let mut again = Vec::new();
+        let mut gone = None;
         if state.connections.is_empty() {
-            again = std::mem::take(&mut state.again);
-            self.state.peers.remove(&peer);
+            gone = self.state.peers.remove(&peer);
         }
         log::debug!("connection with {peer} closed: {reason}");
         self.end_dial(id, DialError::Lost(reason.clone()));
@@ -244,8 +244,13 @@ impl Task {
             self.hub.emit(NetworkEvent::PeerLeft(peer));
             self.hub.notify(NetworkNotice::peer_left(peer, reason));
         }
-        for dial in again {
-            self.start_dial(dial.candidate, dial.waiters, dial.others);
+        if let Some(gone) = gone {
+            for waiter in gone.told_when_gone {
+                answer(waiter, ());
+            }
+            for dial in gone.again {
+                self.start_dial(dial.candidate, dial.waiters, dial.others);
+            }
         }
         self.wake_pool();
     }
@@ -300,7 +305,8 @@ impl Task {
         }
     }
 
-    pub(super) fn disconnect(&mut self, peer: PeerId, reason: CloseReason) {
+    /// Closes all connections with a peer; answers when that is done.
+    pub(super) fn disconnect(&mut self, peer: PeerId, reason: CloseReason, reply: Reply<()>) {
         let reason = match reason {
             CloseReason::MaliciousPeer => LeaveReason::Banned,
             CloseReason::GoingOffline => LeaveReason::GoingOffline,
@@ -309,6 +315,10 @@ impl Task {
             CloseReason::Error => LeaveReason::Failed,
         };
         self.drop_peer(peer, reason);
+        match self.state.peers.get_mut(&peer) {
+            Some(state) => state.told_when_gone.push(reply),
+            None => answer(reply, ()),
+        }
     }
 
     // --- The pool ---------------------------------------------------------------------------------

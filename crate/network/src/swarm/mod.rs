@@ -166,10 +166,7 @@ impl Task {
                 peer,
                 reason,
                 reply,
-            } => {
-                self.disconnect(peer, reason);
-                answer(reply, ());
-            }
+            } => self.disconnect(peer, reason, reply),
             Command::Listen { address, reply } => self.listen(address, reply),
             Command::ListenAddresses { reply } => {
                 answer(reply, self.swarm.listeners().cloned().collect());

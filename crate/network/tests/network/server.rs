@@ -356,6 +356,21 @@ async fn what_somebody_was_told_is_known_and_what_came_after_is_not() {
 }
 
 #[tokio::test]
+async fn who_is_disconnected_is_gone() {
+    let (far, address) = listening_pico(full()).await;
+    let near = pico();
+    let peer = near.dial(address).await.unwrap();
+    near.disconnect(peer).await;
+    assert_eq!((near.peer_count(), near.peer(&peer)), (0, None));
+    // Once more, and somebody who never was.
+    near.disconnect(peer).await;
+    near.disconnect(libp2p::PeerId::random()).await;
+    near.close().await;
+    near.disconnect(peer).await;
+    far.close().await;
+}
+
+#[tokio::test]
 async fn who_is_dialled_while_leaving_is_dialled_when_gone() {
     let (far, address) = listening_pico(full()).await;
     let peer = far.get_local_peer_id();
@@ -379,8 +394,8 @@ async fn who_is_dialled_while_leaving_is_dialled_when_gone() {
         assert_eq!(near.peer_count(), 1);
     }
     // Without a network nobody is waited for.
-    near.disconnect(peer).await;
-    let (dialled, ()) = tokio::join!(biased; near.dial(address), near.close());
+    let ((), dialled, ()) =
+        tokio::join!(biased; near.disconnect(peer), near.dial(address), near.close());
     assert!(dialled.is_err(), "{dialled:?}");
     far.close().await;
 }
