@@ -1,12 +1,10 @@
 // The wallet without a network, and as an app of its own: what the service worker and the manifest are for.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
 import { launchProfile } from '../../scripts/lib/browser.mjs';
+import { scratchFolder } from '../scratch.mjs';
 import { WAIT, inSync, openIn, shoot, visit, walletStage } from './wallet-harness.mjs';
 
 describe('the wallet, once loaded', () => {
@@ -76,9 +74,7 @@ describe('the wallet, once loaded', () => {
     });
 
     test('is offered as an app, installs and opens as one', async (t) => {
-        const folder = mkdtempSync(join(tmpdir(), 'pico-sync-profile-'));
-        t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
-        const context = await launchProfile(folder);
+        const context = await launchProfile(scratchFolder('profile'));
         t.after(() => context.close());
         const page = await openIn(context, shared);
         await visit(page, '#/settings');

@@ -53,7 +53,7 @@ describe('the package', { timeout: 600_000 }, () => {
     let net;
     let installed;
     before(async () => {
-        installed = packed(t);
+        installed = packed();
         net = await devnet(t, { epochs: 1 });
         browser = await launchBrowser();
         t.after(() => browser.close());
@@ -145,7 +145,7 @@ describe('the package', { timeout: 600_000 }, () => {
         const t = scope();
         let url;
         before(async () => {
-            const folder = await project(t, 'vite', installed);
+            const folder = await project('vite', installed);
             await tool(folder, 'vite/bin/vite.js', ['build', '--logLevel', 'warn']);
             url = await hosted(t, join(folder, 'dist'));
         });
@@ -157,7 +157,7 @@ describe('the package', { timeout: 600_000 }, () => {
 
     for (const [name, title] of [['vite', 'Vite'], ['vite-7', 'Vite 7']]) {
         test(`works on ${title}’s development server`, async (t) => {
-            const folder = await project(t, name, installed);
+            const folder = await project(name, installed);
             const url = await developed(t, folder);
             await assertUsesText(url);
             await assertSyncs(url, 'syncInWorker');
@@ -168,7 +168,7 @@ describe('the package', { timeout: 600_000 }, () => {
         const t = scope();
         let url;
         before(async () => {
-            const folder = await project(t, 'webpack', installed);
+            const folder = await project('webpack', installed);
             await tool(folder, 'webpack/bin/webpack.js', ['--mode', 'production']);
             writeFileSync(join(folder, 'dist', 'index.html'), around('<script defer src="main.js"></script>'));
             url = await hosted(t, join(folder, 'dist'));
@@ -183,7 +183,7 @@ describe('the package', { timeout: 600_000 }, () => {
         const t = scope();
         let folder;
         before(async () => {
-            folder = await project(t, 'esbuild', installed);
+            folder = await project('esbuild', installed);
         });
         const build = (...args) => tool(folder, 'esbuild/bin/esbuild', ['--bundle', '--log-level=error', ...args]);
 
@@ -212,7 +212,7 @@ describe('the package', { timeout: 600_000 }, () => {
         let folder;
         let url;
         before(async () => {
-            folder = await project(t, 'plain', installed);
+            folder = await project('plain', installed);
             cpSync(installed, join(folder, 'pico-sync-client'), { recursive: true });
             url = await hosted(t, folder);
         });

@@ -21,7 +21,7 @@ describe('in Node', { timeout: 300_000 }, () => {
     let net;
     let folder;
     before(async () => {
-        folder = await project(t, 'node', packed(t));
+        folder = await project('node', packed());
         net = await devnet(t, { epochs: 1 });
     });
 

@@ -1,30 +1,28 @@
 // What the tests of the environments share: projects that have the packed package installed, as a user would have it.
 
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { run } from '../../scripts/lib/env.mjs';
 import { packPackage } from '../../scripts/lib/pack.mjs';
 import { PROJECTS, projectTools } from '../../scripts/lib/projects.mjs';
+import { scratchFolder } from '../scratch.mjs';
 
-/** Packs the package once, for any number of projects. Ends with `t`. Resolves with the folder it was unpacked to. */
-export function packed(t) {
-    const folder = mkdtempSync(join(tmpdir(), 'pico-sync-packed-'));
-    t.after(() => rmSync(folder, { recursive: true }));
+/** Packs the package once, for any number of projects. Returns the folder it was unpacked to. */
+export function packed() {
+    const folder = scratchFolder('packed');
     execFileSync('tar', ['-xzf', packPackage(folder), '-C', folder]);
     return join(folder, 'package');
 }
 
 /**
- * A copy of `tests/projects/NAME`, with the app that they share and with the package among its `node_modules`. Ends with
- * `t`. Resolves with its folder.
+ * A copy of `tests/projects/NAME`, with the app that they share and with the package among its `node_modules`. Resolves
+ * with its folder.
  */
-export async function project(t, name, installed) {
+export async function project(name, installed) {
     const tools = await projectTools(name);
-    const folder = mkdtempSync(join(tmpdir(), `pico-sync-${name}-`));
-    t.after(() => rmSync(folder, { recursive: true }));
+    const folder = scratchFolder(name);
     for (const source of ['app', name]) cpSync(join(PROJECTS, source), folder, { recursive: true });
     const modules = join(folder, 'node_modules');
     mkdirSync(modules);
