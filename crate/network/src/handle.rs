@@ -106,7 +106,7 @@ pub(crate) struct Hub {
     pub(crate) peers: PeerTable,
     pub(crate) receivers: Arc<Receivers>,
     pub(crate) dropped_gossip: AtomicU64,
-    pub(crate) refused_requests: AtomicU64,
+    pub(crate) refused_requests: Arc<AtomicU64>,
     dropped_feedback: AtomicU64,
     pub(crate) offenders: AtomicU64,
     /// `None` once the network is closed, which ends the streams of all subscribers.
@@ -125,7 +125,7 @@ impl Hub {
             peers: PeerTable::default(),
             receivers: Arc::new(Receivers::default()),
             dropped_gossip: AtomicU64::new(0),
-            refused_requests: AtomicU64::new(0),
+            refused_requests: Arc::default(),
             dropped_feedback: AtomicU64::new(0),
             offenders: AtomicU64::new(0),
             senders: Mutex::new(Some(Senders {
@@ -225,7 +225,11 @@ impl Network {
             modes: WatchStream::new(modes.subscribe()),
             state: State::new(
                 Pool::new(config.desired_peers, &seeds),
-                Dispatch::new(Arc::clone(&hub.receivers), config.capacity),
+                Dispatch::new(
+                    Arc::clone(&hub.receivers),
+                    config.capacity,
+                    Arc::clone(&hub.refused_requests),
+                ),
                 config.capacity.rate_counters,
             ),
         };

@@ -122,11 +122,17 @@ pub(crate) struct Dispatch {
     unread_bytes: usize,
     loads: HashMap<PeerId, Load>,
     limiter: RateLimiter<Kind>,
-    refused: u64,
+    /// Requests refused because their receiver was too slow or their sender didn't read, since the
+    /// beginning. Counted before the refusal goes out.
+    refused: Arc<AtomicU64>,
 }
 
 impl Dispatch {
-    pub(crate) fn new(receivers: Arc<Receivers>, capacity: Capacity) -> Self {
+    pub(crate) fn new(
+        receivers: Arc<Receivers>,
+        capacity: Capacity,
+        refused: Arc<AtomicU64>,
+    ) -> Self {
         Self {
             receivers,
             capacity,
@@ -136,7 +142,7 @@ impl Dispatch {
             unread_bytes: 0,
             loads: HashMap::new(),
             limiter: RateLimiter::new(capacity.rate_counters),
-            refused: 0,
+            refused,
         }
     }
 
@@ -156,11 +162,6 @@ impl Dispatch {
             }
             Entry::Vacant(entry) => change(entry.insert(Load::default())),
         }
-    }
-
-    /// Requests refused because their receiver was too slow, since the beginning.
-    pub(crate) fn refused(&self) -> u64 {
-        self.refused
     }
 
     /// Sends a request to a connected peer.
@@ -236,7 +237,7 @@ impl Dispatch {
         if unread + bytes > self.capacity.answer_memory_per_peer
             || self.unread_bytes + bytes > self.capacity.answer_memory
         {
-            self.refused += 1;
+            self.refused.fetch_add(1, Ordering::Relaxed);
             refuse(requests, channel, InboundRequestError::ExceedsRateLimit);
             return Err(NetworkError::SlowReader);
         }
@@ -351,7 +352,7 @@ impl Dispatch {
         let full = self.unanswered.len() >= self.capacity.unanswered
             || self.load(&peer, |load| load.unanswered) >= self.capacity.unanswered_per_peer;
         if full || sender.try_send(incoming).is_err() {
-            self.refused += 1;
+            self.refused.fetch_add(1, Ordering::Relaxed);
             refuse(requests, channel, InboundRequestError::ExceedsRateLimit);
         } else if request_type.requires_response() {
             self.unanswered.insert(id, (peer, channel));

@@ -73,7 +73,6 @@ impl Task {
             BehaviourEvent::Requests(event) => {
                 let requests = &mut self.swarm.behaviour_mut().requests;
                 let broken = self.state.dispatch.on_event(requests, event);
-                self.publish_counts();
                 if let Some((peer, violation)) = broken {
                     self.drop_peer(peer, violation.into());
                 }

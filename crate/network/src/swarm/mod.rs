@@ -11,7 +11,7 @@ use std::{
     collections::HashMap,
     future::{Future, poll_fn},
     pin::Pin,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -253,12 +253,5 @@ impl Task {
                 None => break,
             }
         }
-    }
-
-    /// Publishes what the task counts.
-    fn publish_counts(&self) {
-        self.hub
-            .refused_requests
-            .store(self.state.dispatch.refused(), Ordering::Relaxed);
     }
 }
